@@ -1,0 +1,3 @@
+module github.com/gatehouse-mcp/gatehouse
+
+go 1.26
