@@ -139,6 +139,7 @@ type Limits struct {
 	Queue           int   // bytes that wait for a slow reader on one stream [4 MiB]
 	Starts          int   // servers that start at the same time [8]
 	Instances       int   // instances at once [1,000]
+	Page            int   // items on one page of a list [1,000]
 	Rounds          int   // input_required rounds of one call [32]
 }
 
