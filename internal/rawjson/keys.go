@@ -1,0 +1,149 @@
+package rawjson
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"math/bits"
+	"slices"
+	"unicode/utf8"
+)
+
+// fewKeys is how many keys of an object are compared one by one as they come.
+// An object with more is sorted when it closes.
+const fewKeys = 16
+
+// keyRef is one key of an object that is still open.
+type keyRef struct {
+	hash uint64
+	pos  int // of the opening quote in the input
+	off  int // of the text: in the input, or in keyset.decoded when escaped
+	n    int // its length; negative (^n) when it lies in decoded
+}
+
+// keyset finds keys that stand twice in one object. The keys of all open
+// objects lie in one slice, and starts holds where each object's begin.
+type keyset struct {
+	b       []byte
+	keys    []keyRef
+	starts  []int
+	decoded []byte
+}
+
+func (s *keyset) open() { s.starts = append(s.starts, len(s.keys)) }
+
+// close ends the innermost object. It reports the place of the first repeated
+// key if the object had too many keys to be compared one by one.
+func (s *keyset) close() (at int, dup bool) {
+	start := s.starts[len(s.starts)-1]
+	s.starts = s.starts[:len(s.starts)-1]
+	if keys := s.keys[start:]; len(keys) > fewKeys {
+		at, dup = s.sorted(keys)
+	}
+	s.keys = s.keys[:start]
+	return at, dup
+}
+
+func (s *keyset) sorted(keys []keyRef) (at int, dup bool) {
+	slices.SortFunc(keys, func(a, b keyRef) int {
+		if a.hash != b.hash {
+			return cmp.Compare(a.hash, b.hash)
+		}
+		if c := bytes.Compare(s.text(a), s.text(b)); c != 0 {
+			return c
+		}
+		return cmp.Compare(a.pos, b.pos)
+	})
+	for i := 1; i < len(keys); i++ {
+		a, b := keys[i-1], keys[i]
+		if a.hash == b.hash && (!dup || b.pos < at) && bytes.Equal(s.text(a), s.text(b)) {
+			at, dup = b.pos, true
+		}
+	}
+	return at, dup
+}
+
+// text returns the decoded text of a key.
+func (s *keyset) text(k keyRef) []byte {
+	if k.n < 0 {
+		return s.decoded[k.off : k.off+^k.n]
+	}
+	return s.b[k.off : k.off+k.n]
+}
+
+// add records the key b[start:end], quotes included, of the innermost object.
+//
+// Lone surrogates count as U+FFFD, which is what many decoders make of them:
+// two keys that some reader takes for one are one.
+func (s *keyset) add(start, end int, fl strFlags) code {
+	k := keyRef{pos: start, off: start + 1, n: end - start - 2}
+	if fl&flagHigh != 0 && !utf8.Valid(s.b[start:end]) {
+		return codeUTF8
+	}
+	if fl&flagEscape != 0 {
+		off := len(s.decoded)
+		s.decoded, _ = unescape(s.decoded, s.b[start+1:end-1])
+		k.off, k.n = off, ^(len(s.decoded) - off)
+	}
+	k.hash = hash(s.text(k))
+	mine := s.keys[s.starts[len(s.starts)-1]:]
+	if len(mine) < fewKeys {
+		for i := range mine {
+			if mine[i].hash == k.hash && bytes.Equal(s.text(mine[i]), s.text(k)) {
+				return codeDuplicate
+			}
+		}
+	}
+	s.keys = append(s.keys, k)
+	return codeOK
+}
+
+// last returns the decoded text of the key that was added last.
+func (s *keyset) last() []byte { return s.text(s.keys[len(s.keys)-1]) }
+
+// hash need not resist an attacker: keys with one hash are compared, and
+// sorting them takes n log n comparisons whatever their hashes are.
+func hash(b []byte) uint64 {
+	const m = 0x9e3779b97f4a7c15
+	h := uint64(len(b)) * m
+	for len(b) >= 8 {
+		hi, lo := bits.Mul64(h^binary.LittleEndian.Uint64(b), m)
+		h = hi ^ lo
+		b = b[8:]
+	}
+	var x uint64
+	for i, c := range b {
+		x |= uint64(c) << (8 * i)
+	}
+	hi, lo := bits.Mul64(h^x, m)
+	return hi ^ lo
+}
+
+// foldKey writes the lower-case form of key under Unicode simple folding to
+// buf. It reports false when that form cannot be an ASCII name that fits:
+// U+212A (the Kelvin sign) and U+017F (the long s) are the only characters
+// beyond ASCII that fold to a letter of ASCII.
+func foldKey(buf *[64]byte, key []byte) ([]byte, bool) {
+	n := 0
+	for i := 0; i < len(key); i++ {
+		c := key[i]
+		switch {
+		case n == len(buf):
+			return nil, false
+		case 'A' <= c && c <= 'Z':
+			c |= 0x20
+		case c < utf8.RuneSelf:
+		case c == 0xc5 && i+1 < len(key) && key[i+1] == 0xbf:
+			c = 's'
+			i++
+		case c == 0xe2 && i+2 < len(key) && key[i+1] == 0x84 && key[i+2] == 0xaa:
+			c = 'k'
+			i += 2
+		default:
+			return nil, false
+		}
+		buf[n] = c
+		n++
+	}
+	return buf[:n], true
+}
