@@ -44,6 +44,10 @@ type Message struct {
 	// HTTP the Mcp-* headers of its request; on one that goes out, headers
 	// to add. Nil on other transports. Keys are in canonical form.
 	Header http.Header
+
+	// Status is the HTTP status that a response came with, or is to be sent
+	// with; 0 when there is none or it does not matter.
+	Status int
 }
 
 // IsRequest reports whether m asks for a reply.

@@ -2,7 +2,6 @@ package transport
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -153,7 +152,7 @@ func (r *EventReader) Next() (Event, error) {
 			continue // a comment
 		}
 		if r.size += to - from; r.size > r.limit {
-			return Event{}, r.fail(fmt.Errorf("an event of the stream is longer than the limit of %d bytes", r.limit))
+			return Event{}, r.fail(Errorf(CodeLimit, "an event of the stream is longer than the limit of %d bytes", r.limit))
 		}
 		r.field(from, to)
 	}
@@ -249,7 +248,7 @@ func (r *EventReader) line() (from, to int, err error) {
 		}
 		r.scanned = r.end
 		if r.end-r.pos > r.limit {
-			return 0, 0, r.fail(fmt.Errorf("a line of the stream is longer than the limit of %d bytes", r.limit))
+			return 0, 0, r.fail(Errorf(CodeLimit, "a line of the stream is longer than the limit of %d bytes", r.limit))
 		}
 		if err := r.fill(); err != nil {
 			return 0, 0, err

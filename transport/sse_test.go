@@ -88,10 +88,10 @@ func TestEventReaderLimits(t *testing.T) {
 	for _, tt := range []struct {
 		name, in, want string
 	}{
-		{"a long line", "data: " + strings.Repeat("x", 200) + "\n\n", "an event of the stream is longer than the limit of 100 bytes"},
-		{"a line without end", strings.Repeat("x", 1<<20), "a line of the stream is longer than the limit of 100 bytes"},
-		{"a comment without end", ":" + strings.Repeat("x", 1<<20), "a line of the stream is longer than the limit of 100 bytes"},
-		{"many lines", line + line + "\n", "an event of the stream is longer than the limit of 100 bytes"},
+		{"a long line", "data: " + strings.Repeat("x", 200) + "\n\n", "an event of the stream is longer than the limit of 100 bytes (-31003)"},
+		{"a line without end", strings.Repeat("x", 1<<20), "a line of the stream is longer than the limit of 100 bytes (-31003)"},
+		{"a comment without end", ":" + strings.Repeat("x", 1<<20), "a line of the stream is longer than the limit of 100 bytes (-31003)"},
+		{"many lines", line + line + "\n", "an event of the stream is longer than the limit of 100 bytes (-31003)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
