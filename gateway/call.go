@@ -81,7 +81,7 @@ func (r *request) settleName(ctx context.Context, c *interceptor.Call, kind list
 	}
 	if r.item == nil { // not known yet: start the server and ask
 		l, err := r.listOf(ctx, r.srv, kind)
-		if err != nil && len(r.snap.filters) > 0 {
+		if down := (*serverError)(nil); l == nil && (errors.As(err, &down) || err != nil && len(r.snap.filters) > 0) {
 			return err
 		}
 		if l != nil {
@@ -110,7 +110,7 @@ func (r *request) routed(ctx context.Context, c *interceptor.Call) (*interceptor
 		r.scope = randomID()
 	}
 	for try := 0; ; try++ {
-		inst, release, err := r.g.pool.acquire(ctx, r.srv, r.sess, r.scope)
+		inst, release, err := r.g.pool.acquire(ctx, r.srv, r.sess, r.client, r.scope)
 		if err != nil {
 			return nil, err
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -105,7 +106,7 @@ func (g *Gateway) startEager() {
 			continue
 		}
 		g.background(func(ctx context.Context) {
-			_, release, err := g.pool.acquire(ctx, srv, nil, "")
+			_, release, err := g.pool.acquire(ctx, srv, nil, nil, "")
 			if err == nil {
 				release()
 			}
@@ -164,11 +165,25 @@ func (g *Gateway) Stateless(ctx context.Context, c transport.Conn, p transport.P
 	if name := g.snap.Load().opts.SessionKey; name != "" && req != nil {
 		key = req.Header.Get(name)
 	}
+	if p.Anonymous() && req != nil && !fromLoopback(req) {
+		// Strangers share nothing: what such a call needs ends with it.
+		s := g.newSession(randomID(), nil, p, true)
+		s.ephemeral = true
+		defer s.end()
+		return g.receive(ctx, s, c, m)
+	}
 	s, err := g.statelessSession(p, key)
 	if err != nil {
 		return nil, err
 	}
 	return g.receive(ctx, s, c, m)
+}
+
+// fromLoopback reports whether a request came from this machine, whose
+// anonymous callers are one principal.
+func fromLoopback(r *http.Request) bool {
+	addr, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && addr.Addr().Unmap().IsLoopback()
 }
 
 // Serve serves one client over a connection of any kind until the connection

@@ -247,3 +247,57 @@ func TestSlowServerDoesNotHoldUpTheList(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+func readOf(name string) testserver.Handler {
+	return func(_ context.Context, c *testserver.Call) (string, error) {
+		uri := get(string(c.Params), "uri")
+		return `{"contents":[{"uri":"` + uri + `","text":"` + name + ` ` + uri + `"}]}`, nil
+	}
+}
+
+func TestTasksAreTheCallersOwn(t *testing.T) {
+	t.Parallel()
+	srv := testserver.New("s", transport.Legacy)
+	srv.Capabilities = `{"tools":{},"tasks":{"list":{},"cancel":{},"requests":{"tools":{"call":{}}}}}`
+	srv.Tool("long", func(context.Context, *testserver.Call) (string, error) {
+		return `{"task":{"taskId":"T1","status":"working"}}`, nil
+	})
+	state := func(_ context.Context, c *testserver.Call) (string, error) {
+		if get(string(c.Params), "taskId") != "T1" {
+			return "", transport.Errorf(transport.CodeInvalidParams, "unknown task")
+		}
+		return `{"taskId":"T1","status":"completed","_meta":{"io.modelcontextprotocol/related-task":{"taskId":"T1"}}}`, nil
+	}
+	srv.Method("tasks/get", state).Method("tasks/cancel", state)
+	srv.Method("tasks/result", func(_ context.Context, c *testserver.Call) (string, error) {
+		return `{"content":[],"_meta":{"io.modelcontextprotocol/related-task":{"taskId":"` + get(string(c.Params), "taskId") + `"}}}`, nil
+	})
+	srv.Method("tasks/list", func(context.Context, *testserver.Call) (string, error) {
+		return `{"tasks":[{"taskId":"T1","status":"working"}]}`, nil
+	})
+	gw := open(t, &gateway.Options{Servers: []gateway.Server{{Name: "s", Launcher: srv}}})
+	ann, bob := connect(t, gw, "ann"), connect(t, gw, "bob")
+	id := get(ann.must("tools/call", `{"name":"s__long","task":{"ttl":1000}}`), "task", "taskId")
+	if id == "" || id == "T1" {
+		t.Fatalf("task id %q", id)
+	}
+	for _, m := range []string{"tasks/get", "tasks/cancel"} {
+		res := ann.must(m, `{"taskId":"`+id+`"}`)
+		if get(res, "taskId") != id || get(res, "_meta", "io.modelcontextprotocol/related-task", "taskId") != id {
+			t.Errorf("%s: %s", m, res)
+		}
+	}
+	if res := ann.must("tasks/result", `{"taskId":"`+id+`"}`); get(res, "_meta", "io.modelcontextprotocol/related-task", "taskId") != id {
+		t.Errorf("tasks/result: %s", res)
+	}
+	if res := ann.must("tasks/list", `{}`); !strings.Contains(res, id) {
+		t.Errorf("tasks/list: %s", res)
+	}
+	for _, m := range []string{"tasks/get", "tasks/cancel", "tasks/result"} {
+		for _, other := range []string{id, "T1"} {
+			if e := bob.fails(m, `{"taskId":"`+other+`"}`); e.Code != transport.CodeInvalidParams || e.Message != "taskId is unknown or expired" {
+				t.Errorf("%s of somebody else: %v", m, e)
+			}
+		}
+	}
+}

@@ -92,7 +92,7 @@ func (g *Gateway) start(ctx context.Context, s *slot, key runtime.Key) (*instanc
 	prefer := transport.Modern
 	info, caps := g.identity, json.RawMessage("{}")
 	if s.sess != nil {
-		c := s.sess.clientNow()
+		c := s.client
 		prefer = c.era
 		if c.info != nil {
 			info = c.info

@@ -65,7 +65,7 @@ func runListen(ctx context.Context, r *request, c *interceptor.Call) (*intercept
 		return nil, err
 	}
 	for _, srv := range r.snap.servers {
-		if inst := r.g.pool.running(srv, r.sess); inst != nil {
+		if inst := r.g.pool.running(srv, r.sess, r.client); inst != nil {
 			inst.watchSoon()
 		}
 	}
@@ -95,7 +95,7 @@ func (l *listener) subscribe(ctx context.Context, uris json.RawMessage) json.Raw
 		if err := r.settleURI(ctx, c); err != nil {
 			return true
 		}
-		sub := &subscription{sess: r.sess, srv: r.srv, exposed: uri, uri: c.Original, listener: l}
+		sub := &subscription{sess: r.sess, client: r.client, srv: r.srv, exposed: uri, uri: c.Original, listener: l}
 		if err := r.open(ctx, sub); err != nil {
 			r.g.log.Debug("a subscription was not honoured", "server", r.srv.Name, "error", err)
 			return true

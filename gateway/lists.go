@@ -12,7 +12,7 @@ import (
 // asking any server; nil when nothing is.
 func (r *request) peek(srv *server, kind listKind) *list {
 	if srv.Instance != PerCall {
-		if inst := r.g.pool.running(srv, r.sess); inst != nil {
+		if inst := r.g.pool.running(srv, r.sess, r.client); inst != nil {
 			if l := inst.peek(kind); l != nil {
 				return l
 			}
@@ -27,7 +27,7 @@ func (r *request) peek(srv *server, kind listKind) *list {
 func (r *request) listOf(ctx context.Context, srv *server, kind listKind) (*list, error) {
 	key := r.sess.knownKey(srv, r.client)
 	t := &r.snap.opts.Timeouts
-	if srv.Instance == PerCall || r.g.pool.running(srv, r.sess) == nil {
+	if srv.Instance == PerCall || r.g.pool.running(srv, r.sess, r.client) == nil {
 		if l := srv.lastKnown(key, kind, t.Fresh, false); l != nil && (l.ttl == 0 || l.ttl >= t.Fresh) {
 			return l, nil
 		}
@@ -36,7 +36,7 @@ func (r *request) listOf(ctx context.Context, srv *server, kind listKind) (*list
 	if srv.Instance == PerCall {
 		scope = "list" + randomID()
 	}
-	inst, release, err := r.g.pool.acquire(ctx, srv, r.sess, scope)
+	inst, release, err := r.g.pool.acquire(ctx, srv, r.sess, r.client, scope)
 	if err == nil {
 		var l *list
 		l, err = inst.list(ctx, kind)
@@ -64,7 +64,7 @@ func (r *request) view(ctx context.Context, kind listKind) *view {
 	answers := make(chan answer, len(servers))
 	pending := 0
 	for i, srv := range servers {
-		if inst := r.g.pool.running(srv, r.sess); inst != nil && srv.Instance != PerCall {
+		if inst := r.g.pool.running(srv, r.sess, r.client); inst != nil && srv.Instance != PerCall {
 			if l := inst.fresh(kind); l != nil {
 				lists[i] = l
 				continue

@@ -92,7 +92,7 @@ func runOther(ctx context.Context, r *request, c *interceptor.Call) (*intercepto
 	if !c.Notification {
 		return r.routed(ctx, c)
 	}
-	inst := r.g.pool.running(r.srv, r.sess)
+	inst := r.g.pool.running(r.srv, r.sess, r.client)
 	if inst == nil {
 		return nil, nil
 	}
@@ -109,7 +109,7 @@ func runRootsChanged(ctx context.Context, r *request, c *interceptor.Call) (*int
 		if srv.Instance == Shared {
 			continue
 		}
-		if inst := r.g.pool.running(srv, r.sess); inst != nil && inst.peer.Era == transport.Legacy {
+		if inst := r.g.pool.running(srv, r.sess, r.client); inst != nil && inst.peer.Era == transport.Legacy {
 			if err := inst.conn.Notify(ctx, &transport.Message{Method: c.Method, Params: c.Params}); err != nil {
 				r.g.log.Debug("roots/list_changed did not reach a server", "server", srv.Name, "error", err)
 			}
@@ -133,7 +133,7 @@ func runSetLevel(ctx context.Context, r *request, c *interceptor.Call) (*interce
 	r.sess.level = level
 	r.sess.mu.Unlock()
 	for _, srv := range r.snap.servers {
-		if inst := r.g.pool.running(srv, r.sess); inst != nil {
+		if inst := r.g.pool.running(srv, r.sess, r.client); inst != nil {
 			inst.setLevel(ctx, level)
 		}
 	}

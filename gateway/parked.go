@@ -48,7 +48,7 @@ var errParkedTimeout = transport.Errorf(transport.CodeTimeout, "the client did n
 // something: then it runs in a goroutine of its own, so that it can outlive
 // the client's request.
 func (r *request) parkable() bool {
-	if r.era != transport.Modern || !r.method.parks || !r.client.caps.canAsk() {
+	if r.era != transport.Modern || r.sess.ephemeral || !r.method.parks || !r.client.caps.canAsk() {
 		return false
 	}
 	if len(r.snap.chain) > 0 || r.srv == nil {

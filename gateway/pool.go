@@ -40,6 +40,8 @@ type slot struct {
 	key  poolKey
 	sess *session // of a session's, principal's or call's instance: who had it started
 
+	client *client // of that session
+
 	mu       sync.Mutex
 	inst     *instance
 	start    *startup
@@ -63,8 +65,8 @@ func newPool(g *Gateway, starts int) *pool {
 
 // acquire returns a running instance of srv for the session, starting one if
 // need be, and a func that gives it back. ctx bounds the wait, not the start.
-func (p *pool) acquire(ctx context.Context, srv *server, sess *session, call string) (*instance, func(), error) {
-	s, err := p.slot(srv, sess, call)
+func (p *pool) acquire(ctx context.Context, srv *server, sess *session, cl *client, call string) (*instance, func(), error) {
+	s, err := p.slot(srv, sess, cl, call)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -102,9 +104,9 @@ func (p *pool) acquire(ctx context.Context, srv *server, sess *session, call str
 }
 
 // running returns the session's instance of srv if it runs; no start.
-func (p *pool) running(srv *server, sess *session) *instance {
+func (p *pool) running(srv *server, sess *session, cl *client) *instance {
 	p.mu.Lock()
-	s := p.slots[poolKey{srv, scopeOf(srv, sess, "")}]
+	s := p.slots[poolKey{srv, scopeOf(srv, sess, cl, "")}]
 	p.mu.Unlock()
 	if s == nil {
 		return nil
@@ -117,7 +119,10 @@ func (p *pool) running(srv *server, sess *session) *instance {
 	return s.inst
 }
 
-func scopeOf(srv *server, sess *session, call string) string {
+// scopeOf names the instance. A server is told at its start what its client
+// can do, so that clients of one principal that declare different things do
+// not share its instance.
+func scopeOf(srv *server, sess *session, cl *client, call string) string {
 	switch srv.Instance {
 	case Shared:
 		return ""
@@ -126,11 +131,14 @@ func scopeOf(srv *server, sess *session, call string) string {
 	case PerCall:
 		return "c" + call
 	}
+	if sess.stateless {
+		return "s" + sess.id + "/" + cl.caps.class
+	}
 	return "s" + sess.id
 }
 
-func (p *pool) slot(srv *server, sess *session, call string) (*slot, error) {
-	key := poolKey{srv, scopeOf(srv, sess, call)}
+func (p *pool) slot(srv *server, sess *session, cl *client, call string) (*slot, error) {
+	key := poolKey{srv, scopeOf(srv, sess, cl, call)}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || srv.removed.Load() {
@@ -141,7 +149,7 @@ func (p *pool) slot(srv *server, sess *session, call string) (*slot, error) {
 	}
 	s := &slot{p: p, key: key, lastUsed: time.Now()}
 	if srv.Instance != Shared {
-		s.sess = sess
+		s.sess, s.client = sess, cl
 	}
 	if srv.Instance != Shared && srv.Instance != PerPrincipal {
 		if !sess.addSlot(s) {

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"github.com/gatehouse-mcp/gatehouse/interceptor"
 	"github.com/gatehouse-mcp/gatehouse/internal/rawjson"
@@ -151,6 +152,9 @@ func (r *request) fromServer(ctx context.Context, inst *instance, m *transport.M
 	raw, err := r.passRequest(ctx, inst.srv, m.Method, m.Params, func(ctx context.Context, params json.RawMessage) (json.RawMessage, error) {
 		return r.askFor(ctx, inst, m.Method, params)
 	})
+	if errors.Is(err, interceptor.ErrCannotAsk) {
+		return nil, transport.Errorf(transport.CodeMethodNotFound, "the client cannot be asked: %s needs one that can be", m.Method)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ type session struct {
 	owner     string // the principal's key
 	conn      transport.Conn
 	stateless bool // modern over HTTP: conn only serves requests' own streams
+	ephemeral bool // of one request
 	opened    time.Time
 	values    interceptor.Session
 

@@ -13,6 +13,7 @@ import (
 // subscription is a client's interest in one resource.
 type subscription struct {
 	sess     *session
+	client   *client
 	srv      *server
 	exposed  string
 	uri      string    // the server's own
@@ -28,7 +29,7 @@ func runSubscribe(ctx context.Context, r *request, c *interceptor.Call) (*interc
 	if err := r.settleURI(ctx, c); err != nil {
 		return nil, err
 	}
-	sub := &subscription{sess: r.sess, srv: r.srv, exposed: c.Name, uri: c.Original}
+	sub := &subscription{sess: r.sess, client: r.client, srv: r.srv, exposed: c.Name, uri: c.Original}
 	r.sess.mu.Lock()
 	have := r.sess.subs[c.Name]
 	if have == nil {
@@ -52,7 +53,7 @@ func (r *request) open(ctx context.Context, sub *subscription) error {
 	if sub.srv.Instance == PerCall {
 		return transport.Errorf(transport.CodeInvalidParams, "server %q has an instance for each call and cannot be subscribed to", sub.srv.Name)
 	}
-	inst, release, err := r.g.pool.acquire(ctx, sub.srv, sub.sess, "")
+	inst, release, err := r.g.pool.acquire(ctx, sub.srv, sub.sess, sub.client, "")
 	if err != nil {
 		return err
 	}
@@ -96,7 +97,7 @@ func (s *subscription) lost(i *instance) {
 		return
 	}
 	s.sess.spawn(func() {
-		inst, release, err := i.g.pool.acquire(s.sess.ctx, s.srv, s.sess, "")
+		inst, release, err := i.g.pool.acquire(s.sess.ctx, s.srv, s.sess, s.client, "")
 		if err != nil {
 			i.g.log.Warn("a subscription was lost with its server", "server", s.srv.Name, "error", err)
 			return

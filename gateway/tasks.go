@@ -92,7 +92,7 @@ func runTask(ctx context.Context, r *request, c *interceptor.Call) (*interceptor
 	if v, ok := rawjson.Get(c.Params, "taskId"); !ok || !sameRaw(v, r.f.taskID) {
 		return nil, errTask
 	}
-	inst := r.g.pool.running(r.srv, r.sess)
+	inst := r.g.pool.running(r.srv, r.sess, r.client)
 	if inst == nil && r.srv.Instance != Shared {
 		if p := r.srv.lastPeer(); p == nil || p.Era == transport.Legacy {
 			return nil, transport.Errorf(transport.CodeInvalidParams, "the instance of server %q that had this task has ended", r.srv.Name)
@@ -114,7 +114,7 @@ func runTaskList(ctx context.Context, r *request, c *interceptor.Call) (*interce
 	out := json.RawMessage(`{"tasks":[`)
 	n := 0
 	for _, srv := range r.snap.servers {
-		inst := r.g.pool.running(srv, r.sess)
+		inst := r.g.pool.running(srv, r.sess, r.client)
 		if inst == nil || inst.peer.Era != transport.Legacy || !inst.has("tasks", "list") || srv.Instance == Shared {
 			continue // a shared instance does not tell whose its tasks are
 		}
