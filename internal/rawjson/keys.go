@@ -22,25 +22,52 @@ type keyRef struct {
 }
 
 // keyset finds keys that stand twice in one object. The keys of all open
-// objects lie in one slice, and starts holds where each object's begin.
+// objects lie in one list; before those of each object stands an entry whose
+// pos is the start of the object around it.
 type keyset struct {
 	b       []byte
-	keys    []keyRef
-	starts  []int
+	start   int // of the innermost object's keys in the list
+	n       int // the length of the list, which is first[:n] or, if longer, more
+	first   [56]keyRef
+	more    []keyRef
 	decoded []byte
 }
 
-func (s *keyset) open() { s.starts = append(s.starts, len(s.keys)) }
+// from returns the list from i on.
+func (s *keyset) from(i int) []keyRef {
+	if s.n <= len(s.first) {
+		return s.first[i:s.n]
+	}
+	return s.more[i:s.n]
+}
+
+func (s *keyset) push(k keyRef) {
+	switch {
+	case s.n < len(s.first):
+		s.first[s.n] = k
+	case s.n == len(s.first):
+		s.more = append(append(s.more[:0], s.first[:]...), k)
+	default:
+		s.more = append(s.more[:s.n], k)
+	}
+	s.n++
+}
+
+// open begins an object.
+func (s *keyset) open() {
+	s.push(keyRef{pos: s.start})
+	s.start = s.n
+}
 
 // close ends the innermost object. It reports the place of the first repeated
 // key if the object had too many keys to be compared one by one.
 func (s *keyset) close() (at int, dup bool) {
-	start := s.starts[len(s.starts)-1]
-	s.starts = s.starts[:len(s.starts)-1]
-	if keys := s.keys[start:]; len(keys) > fewKeys {
-		at, dup = s.sorted(keys)
+	if s.n-s.start > fewKeys {
+		at, dup = s.sorted(s.from(s.start))
 	}
-	s.keys = s.keys[:start]
+	outer := s.from(s.start - 1)[0].pos
+	s.n = s.start - 1
+	s.start = outer
 	return at, dup
 }
 
@@ -86,20 +113,19 @@ func (s *keyset) add(start, end int, fl strFlags) code {
 		k.off, k.n = off, ^(len(s.decoded) - off)
 	}
 	k.hash = hash(s.text(k))
-	mine := s.keys[s.starts[len(s.starts)-1]:]
-	if len(mine) < fewKeys {
+	if mine := s.from(s.start); len(mine) < fewKeys {
 		for i := range mine {
 			if mine[i].hash == k.hash && bytes.Equal(s.text(mine[i]), s.text(k)) {
 				return codeDuplicate
 			}
 		}
 	}
-	s.keys = append(s.keys, k)
+	s.push(k)
 	return codeOK
 }
 
 // last returns the decoded text of the key that was added last.
-func (s *keyset) last() []byte { return s.text(s.keys[len(s.keys)-1]) }
+func (s *keyset) last() []byte { return s.text(s.from(s.n - 1)[0]) }
 
 // hash need not resist an attacker: keys with one hash are compared, and
 // sorting them takes n log n comparisons whatever their hashes are.

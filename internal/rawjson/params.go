@@ -137,29 +137,25 @@ func (s scope) known(lower []byte) (name string, exact bool) {
 // The error is a [*Fault] whose path begins with params and whose offset
 // counts from the start of params.
 func CheckParams(params []byte, depth int) error {
-	var (
-		keyBuf   [48]keyRef
-		startBuf [24]int
-	)
-	c := checker{b: params, keys: keyset{b: params, keys: keyBuf[:0], starts: startBuf[:0]}}
+	c := checker{b: params, keys: keyset{b: params}}
 	i := ws(params, 0)
-	if KindOf(params) != Object {
-		if _, c := skip(params, i, depth); c != codeOK {
-			at, c := skip(params, i, depth)
-			return fault(params, "params", at, c, depth)
+	if i >= len(params) || params[i] != '{' {
+		if at, code := skip(params, i, depth); code != codeOK {
+			return fault(params, "params", at, code, depth)
 		}
 		return fault(params, "params", i, codeParams, nil)
 	}
-	if at, code := c.object(i, depth, scopeParams); code != codeOK {
-		var arg any = depth
-		if code == codeCase {
-			arg = c.want
+	at, code := c.object(i, depth, scopeParams)
+	if code == codeOK {
+		if at = ws(params, at); at == len(params) {
+			return nil
 		}
-		return fault(params, "params", at, code, arg)
-	} else if end := ws(params, at); end != len(params) {
-		return fault(params, "params", end, codeTrailing, nil)
+		code = codeTrailing
 	}
-	return nil
+	if code == codeCase {
+		return fault(params, "params", at, code, c.want)
+	}
+	return fault(params, "params", at, code, depth)
 }
 
 // checker is the state of one CheckParams.

@@ -1,5 +1,7 @@
 package rawjson
 
+import "math/bits"
+
 // Edit is one change of [Apply].
 type Edit struct {
 	Path  []string // the keys from the outermost in, decoded
@@ -33,7 +35,7 @@ func Delete(obj []byte, path ...string) []byte {
 // but in a single pass unless one edit lies within another. It returns obj
 // itself when nothing changes.
 func Apply(obj []byte, edits ...Edit) []byte {
-	if independent(edits) {
+	if len(edits) <= maxGroup && independent(edits) {
 		return patch(obj, edits)
 	}
 	for i := range edits {
@@ -68,97 +70,100 @@ func independent(edits []Edit) bool {
 	return true
 }
 
-// patch makes edits that are independent of each other.
+// group is a set of edits, by their index.
+type group uint64
+
+const maxGroup = 64
+
+// next returns the lowest index in a group that is not empty.
+func (g group) next() int { return bits.TrailingZeros64(uint64(g)) }
+
+func (g group) without(e int) group { return g &^ (1 << e) }
+
+// patch makes at most maxGroup edits that are independent of each other.
 func patch(obj []byte, edits []Edit) []byte {
-	var (
-		doneBuf [8]bool
-		idxBuf  [16]int
-	)
-	p := patcher{src: obj, edits: edits, done: doneBuf[:], idx: idxBuf[:0]}
-	if len(edits) > len(doneBuf) {
-		p.done = make([]bool, len(edits))
-	}
-	for i := range edits {
-		p.idx = append(p.idx, i)
-	}
-	all := p.idx
-	i := ws(obj, 0)
-	if i >= len(obj) || obj[i] != '{' {
-		if !p.anySet(all) {
-			return obj
-		}
-		p.create(all, 0)
-		return p.out
-	}
-	if !p.object(i, 0, all) || p.out == nil {
+	p := patcher{src: obj, edits: edits}
+	all := ^group(0) >> (maxGroup - len(edits))
+	if len(edits) == 0 {
 		return obj
 	}
-	return append(p.out, obj[p.copied:]...)
+	i := ws(obj, 0)
+	if i >= len(obj) || obj[i] != '{' {
+		if !p.sets(all) {
+			return obj
+		}
+		return p.create(p.room(), all, 0)
+	}
+	out, ok := p.object(nil, i, 0, all)
+	if !ok || out == nil {
+		return obj
+	}
+	return append(out, obj[p.copied:]...)
 }
 
-// patcher copies src to out and makes the edits on the way.
+// patcher copies src and makes the edits on the way. The copy, which is nil
+// until the first change, is handed from method to method.
 type patcher struct {
 	src    []byte
-	out    []byte
-	copied int // how much of src is in out, or left out of it
+	copied int // how much of src has been copied or left out
 	edits  []Edit
-	done   []bool
-	idx    []int // groups of edits, one behind the other
+	done   group
 }
 
-func (p *patcher) grow() {
-	if p.out != nil {
-		return
-	}
+// room makes the copy, with room for all that may be added.
+func (p *patcher) room() []byte {
 	n := len(p.src) + 2
 	for _, e := range p.edits {
-		n += len(e.Value) + 1
+		n += len(e.Value) + len(",null")
 		for _, s := range e.Path {
-			n += len(s) + 6
+			n += len(s) + len(`"":{}`)
 		}
 	}
-	p.out = make([]byte, 0, n)
+	return make([]byte, 0, n)
 }
 
 // copyTo copies src up to i.
-func (p *patcher) copyTo(i int) {
-	p.grow()
-	p.out = append(p.out, p.src[p.copied:i]...)
+func (p *patcher) copyTo(out []byte, i int) []byte {
+	if out == nil {
+		out = p.room()
+	}
+	out = append(out, p.src[p.copied:i]...)
 	p.copied = i
+	return out
 }
 
-func (p *patcher) anySet(group []int) bool {
-	for _, e := range group {
-		if !p.done[e] && p.edits[e].Value != nil {
+// sets reports whether g holds an edit, still to be made, that sets a value.
+func (p *patcher) sets(g group) bool {
+	for g &^= p.done; g != 0; g = g.without(g.next()) {
+		if p.edits[g.next()].Value != nil {
 			return true
 		}
 	}
 	return false
 }
 
-// match returns the edits of group that are still to be made and whose key at
-// level is the raw key.
-func (p *patcher) match(group []int, level int, raw []byte) []int {
-	n := len(p.idx)
-	for _, e := range group {
-		if !p.done[e] && KeyIs(raw, p.edits[e].Path[level]) {
-			p.idx = append(p.idx, e)
+// match returns the edits of g, still to be made, whose key at level is the
+// raw key.
+func (p *patcher) match(g group, level int, key []byte) group {
+	var found group
+	for g &^= p.done; g != 0; g = g.without(g.next()) {
+		if e := g.next(); KeyIs(key, p.edits[e].Path[level]) {
+			found |= 1 << e
 		}
 	}
-	return p.idx[n:]
+	return found
 }
 
-// object makes the edits of group, whose paths agree above level, in the
-// object at src[i]. It reports false when the object is malformed.
+// object makes the edits of g, whose paths agree above level, in the object
+// at src[i]. It reports false when the object is malformed.
 //
 // A kept member is copied with the separator before it, or with the white
 // space behind the brace when none was kept before: so a removed member takes
 // exactly one comma along.
-func (p *patcher) object(i, level int, group []int) bool {
+func (p *patcher) object(out []byte, i, level int, g group) ([]byte, bool) {
 	var (
 		m       = members{b: p.src, pos: i}
-		left    = len(group)
-		kept    = false // a member stands in out
+		kept    = false // a member stands in the copy
 		cutting = false // removed members lie between copied and here
 		prevEnd = i + 1
 	)
@@ -166,23 +171,20 @@ func (p *patcher) object(i, level int, group []int) bool {
 		start := m.pos
 		end, c := skip(p.src, start, noLimit)
 		if c != codeOK {
-			return false
+			return nil, false
 		}
 		m.pos = end
-		mark := len(p.idx)
-		sub := p.match(group, level, p.src[m.key:m.keyEnd])
-		left -= len(sub)
-		leaf := len(sub) == 1 && len(p.edits[sub[0]].Path) == level+1
-		if leaf && p.edits[sub[0]].Value == nil {
+		sub := p.match(g, level, p.src[m.key:m.keyEnd])
+		leaf := sub != 0 && len(p.edits[sub.next()].Path) == level+1
+		if leaf && p.edits[sub.next()].Value == nil {
 			if !cutting {
+				from := m.key
 				if kept {
-					p.copyTo(prevEnd)
-				} else {
-					p.copyTo(m.key)
+					from = prevEnd
 				}
+				out = p.copyTo(out, from)
 				cutting = true
 			}
-			p.done[sub[0]] = true
 		} else {
 			if cutting {
 				p.copied = m.key
@@ -193,92 +195,80 @@ func (p *patcher) object(i, level int, group []int) bool {
 			}
 			kept = true
 			switch {
-			case len(sub) == 0:
+			case sub == 0:
 			case leaf:
-				p.copyTo(start)
-				p.value(sub[0])
+				out = p.value(p.copyTo(out, start), sub.next())
 				p.copied = end
 			case p.src[start] == '{':
-				if !p.object(start, level+1, sub) {
-					return false
+				var ok bool
+				if out, ok = p.object(out, start, level+1, sub); !ok {
+					return nil, false
 				}
-			case p.anySet(sub):
-				p.copyTo(start)
-				p.create(sub, level+1)
+			case p.sets(sub):
+				out = p.create(p.copyTo(out, start), sub, level+1)
 				p.copied = end
 			}
-			for _, e := range sub {
-				p.done[e] = true
-			}
 		}
-		p.idx = p.idx[:mark]
+		p.done |= sub
 		prevEnd = end
-		if left == 0 && !cutting {
-			return true
+		if g&^p.done == 0 && !cutting {
+			return out, true
 		}
 	}
 	if m.fault != codeOK {
-		return false
+		return nil, false
 	}
 	if cutting {
 		p.copied = prevEnd
 	}
-	if p.anySet(group) {
+	if p.sets(g) {
 		if !cutting {
-			p.copyTo(prevEnd)
+			out = p.copyTo(out, prevEnd)
 		}
-		p.append(group, level, kept)
+		out = p.append(out, g, level, kept)
 	}
-	return true
+	return out, true
 }
 
-// value writes the value of an edit.
-func (p *patcher) value(e int) {
-	v := p.edits[e].Value
-	if len(v) == 0 {
-		p.out = append(p.out, "null"...)
-		return
+// value appends the value of an edit.
+func (p *patcher) value(out []byte, e int) []byte {
+	if v := p.edits[e].Value; len(v) > 0 {
+		return append(out, v...)
 	}
-	p.out = append(p.out, v...)
+	return append(out, "null"...)
 }
 
-// create writes an object that holds what group sets.
-func (p *patcher) create(group []int, level int) {
-	p.grow()
-	p.out = append(p.out, '{')
-	p.append(group, level, false)
-	p.out = append(p.out, '}')
+// create appends an object that holds what g sets.
+func (p *patcher) create(out []byte, g group, level int) []byte {
+	out = p.append(append(out, '{'), g, level, false)
+	return append(out, '}')
 }
 
-// append writes the members that group sets and that were absent.
-func (p *patcher) append(group []int, level int, comma bool) {
-	for n, e := range group {
-		if p.done[e] || p.edits[e].Value == nil {
-			continue
-		}
-		if comma {
-			p.out = append(p.out, ',')
-		}
-		comma = true
+// append appends the members that g sets and that were absent.
+func (p *patcher) append(out []byte, g group, level int, comma bool) []byte {
+	for g &^= p.done; g != 0; {
+		e := g.next()
 		path := p.edits[e].Path
-		p.out = AppendString(p.out, path[level])
-		p.out = append(p.out, ':')
-		if len(path) == level+1 {
-			p.value(e)
-			p.done[e] = true
-			continue
-		}
-		mark := len(p.idx)
-		for _, o := range group[n:] {
-			if !p.done[o] && p.edits[o].Path[level] == path[level] {
-				p.idx = append(p.idx, o)
+		sub := group(1) << e
+		for rest := g.without(e); rest != 0; rest = rest.without(rest.next()) {
+			if o := rest.next(); p.edits[o].Path[level] == path[level] {
+				sub |= 1 << o
 			}
 		}
-		sub := p.idx[mark:]
-		p.create(sub, level+1)
-		for _, o := range sub {
-			p.done[o] = true
+		g &^= sub
+		if p.sets(sub) {
+			if comma {
+				out = append(out, ',')
+			}
+			comma = true
+			out = append(AppendString(out, path[level]), ':')
+			if len(path) == level+1 {
+				out = p.value(out, e)
+			} else {
+				out = p.create(out, sub, level+1)
+			}
 		}
-		p.idx = p.idx[:mark]
+		p.done |= sub
 	}
+	return out
 }

@@ -1,6 +1,7 @@
 package rawjson
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
 	"unicode/utf8"
@@ -30,15 +31,6 @@ const (
 	memberError
 )
 
-var memberNames = map[int]string{
-	memberVersion: "jsonrpc",
-	memberID:      "id",
-	memberMethod:  "method",
-	memberParams:  "params",
-	memberResult:  "result",
-	memberError:   "error",
-}
-
 // member returns the bit of a known key, given in lower case.
 func member(key []byte) int {
 	switch string(key) {
@@ -56,6 +48,24 @@ func member(key []byte) int {
 		return memberError
 	}
 	return 0
+}
+
+// memberName returns the spelling of a known key.
+func memberName(bit int) string {
+	switch bit {
+	case memberVersion:
+		return "jsonrpc"
+	case memberID:
+		return "id"
+	case memberMethod:
+		return "method"
+	case memberParams:
+		return "params"
+	case memberResult:
+		return "result"
+	default:
+		return "error"
+	}
 }
 
 // Split cuts one JSON-RPC 2.0 message into its members.
@@ -111,7 +121,7 @@ func Split(b []byte, depth int) (Envelope, error) {
 		case memberID:
 			if c := checkID(v); c != codeOK {
 				s.refuse(start, c, nil)
-			} else if first {
+			} else if first && delimited(b, end) {
 				s.env.ID = v
 			}
 		case memberMethod:
@@ -128,8 +138,8 @@ func Split(b []byte, depth int) (Envelope, error) {
 		case memberError:
 			s.env.Error = v
 		default:
-			if n := firstInvalid(v); n < len(v) {
-				s.refuse(start+n, codeUTF8, nil)
+			if !utf8.Valid(v) {
+				s.refuse(start+firstInvalid(v), codeUTF8, nil)
 			}
 			s.extra(b[m.key:end:end])
 		}
@@ -188,13 +198,13 @@ func (s *splitter) unusual(start, end int, fl strFlags) int {
 	}
 	key := s.keys.last()
 	if known := member(key); known != 0 {
-		s.keys.keys = s.keys.keys[:len(s.keys.keys)-1]
+		s.keys.n--
 		return known
 	}
 	var buf [64]byte
 	if folded, ok := foldKey(&buf, key); ok {
 		if known := member(folded); known != 0 {
-			s.refuse(start, codeCase, memberNames[known])
+			s.refuse(start, codeCase, memberName(known))
 		}
 	}
 	return 0
@@ -224,6 +234,13 @@ func (s *splitter) extra(m []byte) {
 	s.env.Extra = append(append(s.env.Extra, ','), m...)
 }
 
+// delimited reports whether a member ends at b[i]: the number of an id that is
+// cut or malformed behind its first digits is another id.
+func delimited(b []byte, i int) bool {
+	i = ws(b, i)
+	return i < len(b) && (b[i] == ',' || b[i] == '}')
+}
+
 // checkID applies the rules for an id or a token.
 func checkID(v []byte) code {
 	switch KindOf(v) {
@@ -249,14 +266,8 @@ func checkScalar(v []byte) code {
 
 // checkNumber refuses a number that a 64-bit float cannot hold.
 func checkNumber(v []byte) code {
-	if len(v) < utf8.UTFMax*64 {
-		plain := true
-		for _, c := range v {
-			plain = plain && c|0x20 != 'e'
-		}
-		if plain {
-			return codeOK
-		}
+	if len(v) <= 300 && bytes.IndexByte(v, 'e') < 0 && bytes.IndexByte(v, 'E') < 0 {
+		return codeOK
 	}
 	if _, err := strconv.ParseFloat(string(v), 64); err != nil {
 		return codeRange

@@ -50,16 +50,10 @@ func scanString(b []byte, i int) (int, strFlags) {
 			}
 			high |= x
 			i += 8
-			for i+32 <= len(b) {
-				x0 := binary.LittleEndian.Uint64(b[i:])
-				x1 := binary.LittleEndian.Uint64(b[i+8:])
-				x2 := binary.LittleEndian.Uint64(b[i+16:])
-				x3 := binary.LittleEndian.Uint64(b[i+24:])
-				if special(x0)|special(x1)|special(x2)|special(x3) != 0 {
-					break
-				}
-				high |= x0 | x1 | x2 | x3
-				i += 32
+			if high&msb == 0 {
+				i += asciiRun(b[i:])
+			} else {
+				i += plainRun(b[i:])
 			}
 		}
 		for ; i < len(b); i++ {
@@ -97,6 +91,45 @@ func scanString(b []byte, i int) (int, strFlags) {
 			return i, strFlags(codeControl)
 		}
 	}
+}
+
+// asciiRun returns the length, in steps of 32 bytes, of the run of ASCII
+// text without quotes, backslashes and control characters that s begins with.
+func asciiRun(s []byte) int {
+	n := 0
+	for len(s) >= 32 {
+		x0 := binary.LittleEndian.Uint64(s)
+		x1 := binary.LittleEndian.Uint64(s[8:])
+		x2 := binary.LittleEndian.Uint64(s[16:])
+		x3 := binary.LittleEndian.Uint64(s[24:])
+		m0 := ((x0 ^ lsb*0x02) - lsb*0x21) | ((x0 ^ lsb*'\\') - lsb) | x0
+		m1 := ((x1 ^ lsb*0x02) - lsb*0x21) | ((x1 ^ lsb*'\\') - lsb) | x1
+		m2 := ((x2 ^ lsb*0x02) - lsb*0x21) | ((x2 ^ lsb*'\\') - lsb) | x2
+		m3 := ((x3 ^ lsb*0x02) - lsb*0x21) | ((x3 ^ lsb*'\\') - lsb) | x3
+		if (m0|m1|m2|m3)&msb != 0 {
+			break
+		}
+		n += 32
+		s = s[32:]
+	}
+	return n
+}
+
+// plainRun is asciiRun for text that may hold bytes above 0x7f.
+func plainRun(s []byte) int {
+	n := 0
+	for len(s) >= 32 {
+		m := special(binary.LittleEndian.Uint64(s)) |
+			special(binary.LittleEndian.Uint64(s[8:])) |
+			special(binary.LittleEndian.Uint64(s[16:])) |
+			special(binary.LittleEndian.Uint64(s[24:]))
+		if m != 0 {
+			break
+		}
+		n += 32
+		s = s[32:]
+	}
+	return n
 }
 
 // hex4 reads four hexadecimal digits at b[i].
