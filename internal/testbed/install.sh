@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# Installs what the end-to-end tests need into a cache folder:
+#
+#   FOLDER/npm    published MCP servers and clients, the conformance suite, Node 24
+#   FOLDER/bin    the everything-server of the Go SDK
+#
+# and, where they are missing and we are root, the Debian packages that this
+# takes (a C++ compiler, git, npm). It reaches apt, the npm registry and the Go
+# module proxy, nothing else. A second run with nothing changed does nothing.
+#
+# usage: install.sh FOLDER
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cache=${1:?usage: install.sh FOLDER}
+everything=github.com/modelcontextprotocol/go-sdk/conformance/everything-server@v1.8.0
+
+say() { echo "testbed: $*" >&2; }
+fail() { say "$*"; exit 1; }
+
+# sum names the state that a finished step left behind: its inputs.
+sum() { cat "$@" "${BASH_SOURCE[0]}" | sha256sum | cut -d' ' -f1; }
+done_with() { [ -f "$cache/$1.done" ] && [ "$(cat "$cache/$1.done")" = "$2" ]; }
+
+have_uv() { [ -n "$(uv_folder)" ]; }
+uv_folder() {
+  local d
+  for d in /usr/include /usr/include/node /usr/local/include/node /usr/local/include; do
+    if [ -f "$d/uv.h" ]; then echo "$d"; return; fi
+  done
+}
+
+# debian installs the packages that stand for missing commands.
+debian() {
+  local missing=()
+  command -v git >/dev/null || missing+=(git)
+  command -v g++ >/dev/null || missing+=(g++)
+  command -v ps >/dev/null || missing+=(procps)
+  [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+  if ! done_with npm "$npm_sum"; then
+    command -v node >/dev/null || missing+=(nodejs)
+    command -v npm >/dev/null || missing+=(npm)
+    have_uv || missing+=(libuv1-dev)
+  fi
+  [ ${#missing[@]} -eq 0 ] && return
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    fail "these Debian packages are missing, install them first: ${missing[*]}"
+  fi
+  say "apt-get install ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq >&2
+  apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+}
+
+# npm packages come without their install scripts: those download binaries
+# from places of their own.
+npm_packages() {
+  done_with npm "$npm_sum" && return
+  say "npm packages into $cache/npm"
+  rm -rf "$cache/npm" "$cache/npm.done"
+  mkdir -p "$cache/npm"
+  cp "$here/package.json" "$here/package-lock.json" "$cache/npm/"
+  (cd "$cache/npm" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2)
+  sqlite_addon "$cache/npm/node_modules"
+  local node
+  node=$(ls -d "$cache"/npm/node_modules/node-linux-*/bin/node | head -1)
+  [ -x "$node" ] || fail "npm installed no Node for $(uname -m); the test bed runs on linux x64 and arm64"
+  mkdir -p "$cache/bin"
+  ln -sf "$node" "$cache/bin/node"
+  "$cache/bin/node" -e 'require(process.argv[1])' "$cache/npm/node_modules/sqlite3" ||
+    fail "the sqlite3 addon that was just built does not load"
+  echo "$npm_sum" > "$cache/npm.done"
+}
+
+# sqlite_addon compiles the native part of the npm package sqlite3, whose own
+# script would download it. Its N-API surface works with every Node.
+sqlite_addon() {
+  local mods=$1 pkg=$1/sqlite3 out work
+  say "compiling the sqlite3 addon"
+  work=$(mktemp -d)
+  tar -xzf "$pkg"/deps/sqlite-autoconf-*.tar.gz -C "$work" --strip-components=1
+  gcc -O1 -fPIC -w -DNDEBUG -DSQLITE_THREADSAFE=1 -DHAVE_USLEEP=1 \
+    -DSQLITE_ENABLE_FTS5 -DSQLITE_ENABLE_RTREE -DSQLITE_ENABLE_MATH_FUNCTIONS \
+    -c "$work/sqlite3.c" -o "$work/sqlite3.o"
+  g++ -std=c++17 -O1 -fPIC -w -shared \
+    -DNAPI_VERSION=6 -DNAPI_DISABLE_CPP_EXCEPTIONS=1 -DNODE_GYP_MODULE_NAME=node_sqlite3 \
+    -I "$work" -I "$mods/node-api-headers/include" -I "$mods/node-addon-api" -I "$(uv_folder)" \
+    "$pkg"/src/*.cc "$work/sqlite3.o" -lpthread -ldl -lm -o "$work/node_sqlite3.node"
+  out=$pkg/build/Release
+  mkdir -p "$out"
+  mv "$work/node_sqlite3.node" "$out/"
+  rm -rf "$work"
+}
+
+go_programs() {
+  local want
+  want=$(echo "$everything $(go env GOVERSION)" | sum -)
+  done_with go "$want" && return
+  say "go install $everything"
+  mkdir -p "$cache/bin"
+  GOBIN=$cache/bin GOFLAGS=-mod=mod go install "$everything"
+  echo "$want" > "$cache/go.done"
+}
+
+[ "$(uname -s)" = Linux ] || fail "the test bed runs on Linux; 'make short' runs everywhere"
+command -v go >/dev/null || fail "Go is missing, see https://go.dev/doc/install"
+mkdir -p "$cache"
+cache=$(cd "$cache" && pwd)
+
+# Two runs at once would spoil each other's work.
+exec 9> "$cache/lock"
+flock 9
+
+npm_sum=$(sum "$here/package.json" "$here/package-lock.json")
+debian
+npm_packages
+go_programs
