@@ -74,6 +74,7 @@ const (
 	joinTimeout    = 5 * time.Second  // for receivers that do not heed their context
 	endpointWait   = 10 * time.Second // for the endpoint event of HTTP+SSE
 	drainTimeout   = 2 * time.Second  // for the end of a stream whose reply is there
+	standbyWait    = time.Second      // for the answer to the first GET
 	defaultRetry   = time.Second      // before a stream is opened again
 	longestRetry   = 30 * time.Second // to which failures raise that
 	resumeFailures = 5                // in a row, after which a call is given up
@@ -357,7 +358,7 @@ func (c *HTTPClient) Notify(ctx context.Context, m *Message) error {
 		return err
 	}
 	if m.Method == "notifications/initialized" {
-		c.startStandby()
+		c.startStandby(ctx)
 	}
 	return nil
 }

@@ -53,14 +53,14 @@ func TestHTTPClientStatus(t *testing.T) {
 			_, _ = io.WriteString(w, "<html>")
 		}, "", 200, true, `HTTP 200: POST http://user.test/mcp: OK, with the content type "text/html" instead of a reply`},
 		{"reply to another", func(w http.ResponseWriter, _ *Message) {
-			reply(w, &Message{ID: json.RawMessage("99")}, "{}")
+			httpReply(w, &Message{ID: json.RawMessage("99")}, "{}")
 		}, "", 200, true, "HTTP 200: http://user.test/mcp answered without a reply to the request"},
 		{"not JSON", func(w http.ResponseWriter, _ *Message) {
 			w.Header().Set("Content-Type", "application/json")
 			_, _ = io.WriteString(w, "{")
 		}, "", 0, true, "http://user.test/mcp sent what is no valid message"},
 		{"too large", func(w http.ResponseWriter, m *Message) {
-			reply(w, m, `"`+strings.Repeat("x", 2000)+`"`)
+			httpReply(w, m, `"`+strings.Repeat("x", 2000)+`"`)
 		}, "", 0, true, "longer than the limit of 1000 bytes (reply)"},
 		{"too large, chunked", func(w http.ResponseWriter, m *Message) {
 			w.Header().Set("Content-Type", "application/json")
@@ -68,10 +68,10 @@ func TestHTTPClientStatus(t *testing.T) {
 			_, _ = w.Write(m.Reply(json.RawMessage(`"` + strings.Repeat("x", 2000) + `"`)).Append(nil))
 		}, "", 0, true, "longer than the limit of 1000 bytes (reply)"},
 		{"too large, stream", func(w http.ResponseWriter, m *Message) {
-			events(w)("1", 0, string(m.Reply(json.RawMessage(`"`+strings.Repeat("x", 2000)+`"`)).Append(nil)))
+			httpEvents(w)("1", 0, string(m.Reply(json.RawMessage(`"`+strings.Repeat("x", 2000)+`"`)).Append(nil)))
 		}, "", 0, true, "an event of the stream is longer than the limit of 1000 bytes"},
 		{"too deep", func(w http.ResponseWriter, m *Message) {
-			reply(w, m, strings.Repeat("[", 300)+strings.Repeat("]", 300))
+			httpReply(w, m, strings.Repeat("[", 300)+strings.Repeat("]", 300))
 		}, "", 0, true, "no valid message"},
 		{"redirect elsewhere", func(w http.ResponseWriter, _ *Message) {
 			w.Header().Set("Location", "https://evil.test/x?token=secret")
@@ -89,10 +89,10 @@ func TestHTTPClientStatus(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				p := &peer{post: func(w http.ResponseWriter, _ *http.Request, m *Message) { tt.answer(w, m) }}
+				p := &httpPeer{post: func(w http.ResponseWriter, _ *http.Request, m *Message) { tt.answer(w, m) }}
 				c := p.connect(t, HTTPClientOptions{Reply: 1000})
 				c.SetProtocolVersion(VersionModern)
-				got, err := c.Call(t.Context(), request("tools/call", `{}`), nil)
+				got, err := c.Call(t.Context(), httpAsk("tools/call", `{}`), nil)
 				if tt.reply != "" {
 					if err != nil || string(got.Error) != tt.reply || got.Status != tt.status || string(got.ID) != `"caller-1"` {
 						t.Errorf("got %+v and %v", got, err)
@@ -117,16 +117,16 @@ func TestHTTPClientStatus(t *testing.T) {
 func TestHTTPClientRedirect(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := &peer{post: func(w http.ResponseWriter, r *http.Request, m *Message) {
+		p := &httpPeer{post: func(w http.ResponseWriter, r *http.Request, m *Message) {
 			if r.URL.Path == "/mcp" {
 				w.Header().Set("Location", "/real")
 				w.WriteHeader(307)
 				return
 			}
-			reply(w, m, `{"path":"`+r.URL.Path+r.Header.Get("Authorization")+`"}`)
+			httpReply(w, m, `{"path":"`+r.URL.Path+r.Header.Get("Authorization")+`"}`)
 		}}
 		c := p.connect(t, HTTPClientOptions{Header: http.Header{"Authorization": {" x"}}})
-		got, err := c.Call(t.Context(), request("tools/call", `{}`), nil)
+		got, err := c.Call(t.Context(), httpAsk("tools/call", `{}`), nil)
 		if err != nil || string(got.Result) != `{"path":"/realx"}` {
 			t.Errorf("got %v and %v", got, err)
 		}
@@ -137,15 +137,15 @@ func TestHTTPClientSessionExpires(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{"", `{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"Session not found"}}`} {
 		synctest.Test(t, func(t *testing.T) {
-			p := legacyPeer(func(w http.ResponseWriter, _ *http.Request, m *Message) {
+			p := httpLegacyPeer(func(w http.ResponseWriter, _ *http.Request, m *Message) {
 				w.WriteHeader(http.StatusNotFound)
 				_, _ = io.WriteString(w, body)
 			})
 			c := p.connect(t, HTTPClientOptions{})
 			c.Listen(nil)
-			greet(t, c, Legacy)
+			httpGreet(t, c, Legacy)
 			for range 2 {
-				_, err := c.Call(t.Context(), request("tools/call", `{}`), nil)
+				_, err := c.Call(t.Context(), httpAsk("tools/call", `{}`), nil)
 				var e *Error
 				if !errors.Is(err, ErrSessionExpired) || !errors.As(err, &e) || e.Status != 404 || e.Sent {
 					t.Errorf("got %v", err)
@@ -169,13 +169,13 @@ func TestHTTPClientNoStandaloneStream(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{404, 405, 400, 501} {
 		synctest.Test(t, func(t *testing.T) {
-			p := legacyPeer(func(w http.ResponseWriter, _ *http.Request, m *Message) { reply(w, m, `{}`) })
+			p := httpLegacyPeer(func(w http.ResponseWriter, _ *http.Request, m *Message) { httpReply(w, m, `{}`) })
 			p.other = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }
 			c := p.connect(t, HTTPClientOptions{})
 			c.Listen(nil)
-			greet(t, c, Legacy)
+			httpGreet(t, c, Legacy)
 			synctest.Wait()
-			if _, err := c.Call(t.Context(), request("tools/call", `{}`), nil); err != nil {
+			if _, err := c.Call(t.Context(), httpAsk("tools/call", `{}`), nil); err != nil {
 				t.Errorf("%d: %v", status, err)
 			}
 		})
@@ -185,7 +185,7 @@ func TestHTTPClientNoStandaloneStream(t *testing.T) {
 func TestHTTPClientStandbyReconnects(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := legacyPeer(func(w http.ResponseWriter, _ *http.Request, m *Message) { reply(w, m, `{}`) })
+		p := httpLegacyPeer(func(w http.ResponseWriter, _ *http.Request, m *Message) { httpReply(w, m, `{}`) })
 		n := 0
 		p.other = func(w http.ResponseWriter, r *http.Request) {
 			if r.Method != http.MethodGet {
@@ -193,19 +193,19 @@ func TestHTTPClientStandbyReconnects(t *testing.T) {
 			}
 			switch n++; n {
 			case 1:
-				events(w)("e1", 100, `{"jsonrpc":"2.0","method":"notifications/a"}`)
+				httpEvents(w)("e1", 100, `{"jsonrpc":"2.0","method":"notifications/a"}`)
 			case 2:
 				w.WriteHeader(http.StatusBadGateway)
 			case 3:
-				events(w)("e2", 0, `{"jsonrpc":"2.0","method":"notifications/b"}`)
+				httpEvents(w)("e2", 0, `{"jsonrpc":"2.0","method":"notifications/b"}`)
 			default:
 				w.WriteHeader(http.StatusNotFound)
 			}
 		}
 		c := p.connect(t, HTTPClientOptions{})
-		in := &inbox{}
+		in := &httpInbox{}
 		c.Listen(in)
-		greet(t, c, Legacy)
+		httpGreet(t, c, Legacy)
 		<-c.Done() // by the 404: the stream was there before
 		if !errors.Is(c.Err(), ErrSessionExpired) {
 			t.Errorf("the conn ended with %v", c.Err())
@@ -222,13 +222,13 @@ func TestHTTPClientStandbyReconnects(t *testing.T) {
 func TestHTTPClientCloseDuringCall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := legacyPeer(func(_ http.ResponseWriter, r *http.Request, _ *Message) { <-r.Context().Done() })
+		p := httpLegacyPeer(func(_ http.ResponseWriter, r *http.Request, _ *Message) { <-r.Context().Done() })
 		c := p.connect(t, HTTPClientOptions{})
 		c.Listen(nil)
-		greet(t, c, Legacy)
+		httpGreet(t, c, Legacy)
 		got := make(chan error)
 		go func() {
-			_, err := c.Call(t.Context(), request("tools/call", `{}`), nil)
+			_, err := c.Call(t.Context(), httpAsk("tools/call", `{}`), nil)
 			got <- err
 		}()
 		synctest.Wait()
@@ -246,7 +246,7 @@ func TestHTTPClientCloseDuringCall(t *testing.T) {
 func TestHTTPClientCloseIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := legacyPeer(nil)
+		p := httpLegacyPeer(nil)
 		p.other = func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodGet {
 				w.WriteHeader(http.StatusMethodNotAllowed)
@@ -256,7 +256,7 @@ func TestHTTPClientCloseIsBounded(t *testing.T) {
 		}
 		c := p.connect(t, HTTPClientOptions{})
 		c.Listen(nil)
-		greet(t, c, Legacy)
+		httpGreet(t, c, Legacy)
 		start := time.Now()
 		_ = c.Close()
 		if d := time.Since(start); d != deleteTimeout {
@@ -272,7 +272,7 @@ func TestHTTPClientUnreachable(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.Close() }()
-	_, err = c.Call(t.Context(), request("tools/call", `{}`), nil)
+	_, err = c.Call(t.Context(), httpAsk("tools/call", `{}`), nil)
 	var e *Error
 	if !errors.As(err, &e) || e.Sent || e.Status != 0 || e.Public() != "the server could not be reached" {
 		t.Errorf("got %v", err)
@@ -282,19 +282,19 @@ func TestHTTPClientUnreachable(t *testing.T) {
 func TestHTTPClientReusesConnections(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := &peer{post: func(w http.ResponseWriter, _ *http.Request, m *Message) {
+		p := &httpPeer{post: func(w http.ResponseWriter, _ *http.Request, m *Message) {
 			if m.Method == "tools/call" {
-				events(w)("", 0, string(m.Reply(json.RawMessage(`{"big":"`+strings.Repeat("x", 100_000)+`"}`)).Append(nil)))
+				httpEvents(w)("", 0, string(m.Reply(json.RawMessage(`{"big":"`+strings.Repeat("x", 100_000)+`"}`)).Append(nil)))
 				return
 			}
-			reply(w, m, `{}`)
+			httpReply(w, m, `{}`)
 		}}
 		c := p.connect(t, HTTPClientOptions{})
 		c.SetProtocolVersion(VersionModern)
 		for range 20 {
 			for _, method := range []string{"tools/call", "tools/list"} {
 				ctx, cancel := context.WithCancel(t.Context())
-				if _, err := c.Call(ctx, request(method, `{}`), nil); err != nil {
+				if _, err := c.Call(ctx, httpAsk(method, `{}`), nil); err != nil {
 					t.Fatal(err)
 				}
 				cancel() // as the handler of an HTTP server does when it returns
@@ -311,12 +311,12 @@ func TestHTTPClientBoundsRequests(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		got := make(chan string, 3)
-		p := legacyPeer(func(w http.ResponseWriter, _ *http.Request, m *Message) {
+		p := httpLegacyPeer(func(w http.ResponseWriter, _ *http.Request, m *Message) {
 			if m.IsResponse() {
 				got <- string(m.ID) + " " + string(m.Error)
 				return
 			}
-			send := events(w)
+			send := httpEvents(w)
 			for _, id := range []string{"1", "1", "2", "3"} {
 				send("", 0, `{"jsonrpc":"2.0","id":`+id+`,"method":"sampling/createMessage"}`)
 			}
@@ -324,8 +324,8 @@ func TestHTTPClientBoundsRequests(t *testing.T) {
 		})
 		c := p.connect(t, HTTPClientOptions{Requests: 2})
 		c.Listen(ReceiverFunc(func(ctx context.Context, _ *Message) (*Message, error) { <-ctx.Done(); return nil, ctx.Err() }))
-		greet(t, c, Legacy)
-		if _, err := c.Call(t.Context(), request("tools/call", `{}`), nil); err != nil {
+		httpGreet(t, c, Legacy)
+		if _, err := c.Call(t.Context(), httpAsk("tools/call", `{}`), nil); err != nil {
 			t.Fatal(err)
 		}
 		if got, want := <-got, `1 {"code":-32600,"message":"a request with this id is still running"}`; got != want {

@@ -177,8 +177,9 @@ func (c *HTTPClient) openStream(ctx context.Context, last string) (*http.Respons
 }
 
 // startStandby opens the stream on which a legacy server sends what belongs
-// to no call.
-func (c *HTTPClient) startStandby() {
+// to no call. It waits, for a short time, until the server has answered: what
+// some servers send during the first call would be lost before.
+func (c *HTTPClient) startStandby(ctx context.Context) {
 	v := c.version.Load()
 	if c.old.Load() != nil || v != nil && EraOf(*v) == Modern {
 		return
@@ -187,20 +188,38 @@ func (c *HTTPClient) startStandby() {
 	started := c.standby
 	c.standby = true
 	c.mu.Unlock()
-	if !started {
-		c.spawn(c.standbyLoop)
+	answered := make(chan struct{})
+	if started || !c.spawn(func() { c.standbyLoop(answered) }) {
+		return
+	}
+	select {
+	case <-c.listening:
+	default:
+		return
+	}
+	wait := time.NewTimer(standbyWait)
+	defer wait.Stop()
+	select {
+	case <-answered:
+	case <-wait.C:
+	case <-ctx.Done():
 	}
 }
 
-func (c *HTTPClient) standbyLoop() {
+func (c *HTTPClient) standbyLoop(answered chan<- struct{}) {
 	select {
 	case <-c.listening:
 	case <-c.ctx.Done():
+		close(answered)
 		return
 	}
 	at, opened := cursor{retry: defaultRetry}, false
 	for failures := 0; ; {
 		resp, err := c.openStream(c.ctx, at.last)
+		if answered != nil {
+			close(answered)
+			answered = nil
+		}
 		if err == nil {
 			opened = true
 			_, err = c.readEvents(nil, resp.Body, &at)

@@ -16,20 +16,20 @@ import (
 	"time"
 )
 
-// memListener is a network in memory, so that tests run in a bubble of
+// httpMemListener is a network in memory, so that tests run in a bubble of
 // synctest.
-type memListener struct {
+type httpMemListener struct {
 	conns chan net.Conn
 	done  chan struct{}
 	once  sync.Once
 	dials atomic.Int32
 }
 
-func newMemListener() *memListener {
-	return &memListener{conns: make(chan net.Conn), done: make(chan struct{})}
+func newHTTPMemListener() *httpMemListener {
+	return &httpMemListener{conns: make(chan net.Conn), done: make(chan struct{})}
 }
 
-func (l *memListener) Accept() (net.Conn, error) {
+func (l *httpMemListener) Accept() (net.Conn, error) {
 	select {
 	case c := <-l.conns:
 		return c, nil
@@ -37,10 +37,10 @@ func (l *memListener) Accept() (net.Conn, error) {
 		return nil, net.ErrClosed
 	}
 }
-func (l *memListener) Close() error   { l.once.Do(func() { close(l.done) }); return nil }
-func (l *memListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80} }
+func (l *httpMemListener) Close() error   { l.once.Do(func() { close(l.done) }); return nil }
+func (l *httpMemListener) Addr() net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 80} }
 
-func (l *memListener) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
+func (l *httpMemListener) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	l.dials.Add(1)
 	ours, theirs := net.Pipe()
 	select {
@@ -53,22 +53,22 @@ func (l *memListener) Dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	}
 }
 
-// peer is a server in memory. Each POST goes to post with its message, other
+// httpPeer is a server in memory. Each POST goes to post with its message, other
 // requests to other.
-type peer struct {
+type httpPeer struct {
 	t     *testing.T
 	post  func(w http.ResponseWriter, r *http.Request, m *Message)
 	other http.HandlerFunc
-	l     *memListener
+	l     *httpMemListener
 
 	mu  sync.Mutex
 	log []string
 }
 
 // connect serves p and returns a client of it.
-func (p *peer) connect(t *testing.T, o HTTPClientOptions) *HTTPClient {
+func (p *httpPeer) connect(t *testing.T, o HTTPClientOptions) *HTTPClient {
 	t.Helper()
-	p.t, p.l = t, newMemListener()
+	p.t, p.l = t, newHTTPMemListener()
 	srv := &http.Server{Handler: p}
 	go func() { _ = srv.Serve(p.l) }()
 	rt := &http.Transport{DialContext: p.l.Dial, DisableCompression: true}
@@ -87,7 +87,7 @@ func (p *peer) connect(t *testing.T, o HTTPClientOptions) *HTTPClient {
 	return c
 }
 
-func (p *peer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (p *httpPeer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		p.note(r.Method + " " + r.Header.Get("Last-Event-Id"))
 		if p.other == nil {
@@ -115,25 +115,25 @@ func (p *peer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.post(w, r, m)
 }
 
-func (p *peer) note(s string) {
+func (p *httpPeer) note(s string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.log = append(p.log, strings.TrimSpace(s))
 }
 
-func (p *peer) seen() string {
+func (p *httpPeer) seen() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return strings.Join(p.log, ", ")
 }
 
-func reply(w http.ResponseWriter, m *Message, result string) {
+func httpReply(w http.ResponseWriter, m *Message, result string) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	_, _ = w.Write(m.Reply(json.RawMessage(result)).Append(nil))
 }
 
-// events starts a stream and returns how to send on it.
-func events(w http.ResponseWriter) func(id string, retry int, data string) {
+// httpEvents starts a stream and returns how to send on it.
+func httpEvents(w http.ResponseWriter) func(id string, retry int, data string) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.WriteHeader(http.StatusOK)
 	return func(id string, retry int, data string) {
@@ -142,13 +142,13 @@ func events(w http.ResponseWriter) func(id string, retry int, data string) {
 	}
 }
 
-// legacyPeer answers the handshake and passes the rest on.
-func legacyPeer(rest func(w http.ResponseWriter, r *http.Request, m *Message)) *peer {
-	return &peer{post: func(w http.ResponseWriter, r *http.Request, m *Message) {
+// httpLegacyPeer answers the handshake and passes the rest on.
+func httpLegacyPeer(rest func(w http.ResponseWriter, r *http.Request, m *Message)) *httpPeer {
+	return &httpPeer{post: func(w http.ResponseWriter, r *http.Request, m *Message) {
 		switch {
 		case m.Method == "initialize":
 			w.Header().Set("Mcp-Session-Id", "s1")
-			reply(w, m, `{"protocolVersion":"2025-11-25","capabilities":{}}`)
+			httpReply(w, m, `{"protocolVersion":"2025-11-25","capabilities":{}}`)
 		case m.Method == "notifications/initialized":
 			w.WriteHeader(http.StatusAccepted)
 		default:
@@ -158,13 +158,13 @@ func legacyPeer(rest func(w http.ResponseWriter, r *http.Request, m *Message)) *
 }
 
 // standby makes p offer the standalone stream, and returns how to send on it.
-func (p *peer) standby() func(data string) {
+func (p *httpPeer) standby() func(data string) {
 	queue := make(chan string)
 	p.other = func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet {
 			return
 		}
-		send := events(w)
+		send := httpEvents(w)
 		send("", 0, "")
 		for {
 			select {
@@ -178,25 +178,25 @@ func (p *peer) standby() func(data string) {
 	return func(data string) { queue <- data }
 }
 
-func greet(t *testing.T, c *HTTPClient, prefer Era) {
+func httpGreet(t *testing.T, c *HTTPClient, prefer Era) {
 	t.Helper()
 	if _, err := Handshake(t.Context(), c, HandshakeOptions{Prefer: prefer}); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func request(method, params string) *Message {
+func httpAsk(method, params string) *Message {
 	return &Message{ID: json.RawMessage(`"caller-1"`), Method: method, Params: json.RawMessage(params)}
 }
 
-// inbox is a Receiver that keeps what comes.
-type inbox struct {
+// httpInbox is a Receiver that keeps what comes.
+type httpInbox struct {
 	mu  sync.Mutex
 	got []string
 	on  func(ctx context.Context, m *Message) (*Message, error)
 }
 
-func (i *inbox) Receive(ctx context.Context, m *Message) (*Message, error) {
+func (i *httpInbox) Receive(ctx context.Context, m *Message) (*Message, error) {
 	i.mu.Lock()
 	i.got = append(i.got, m.Method+" "+string(m.Params))
 	i.mu.Unlock()
@@ -206,7 +206,7 @@ func (i *inbox) Receive(ctx context.Context, m *Message) (*Message, error) {
 	return nil, nil
 }
 
-func (i *inbox) String() string {
+func (i *httpInbox) String() string {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return strings.Join(i.got, ", ")
@@ -215,7 +215,7 @@ func (i *inbox) String() string {
 func TestHTTPClientModern(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := &peer{post: func(w http.ResponseWriter, r *http.Request, m *Message) {
+		p := &httpPeer{post: func(w http.ResponseWriter, r *http.Request, m *Message) {
 			h := r.Header
 			for k, want := range map[string]string{
 				"Accept": "application/json, text/event-stream", "Content-Type": "application/json",
@@ -229,17 +229,17 @@ func TestHTTPClientModern(t *testing.T) {
 			}
 			w.Header().Set("Mcp-Session-Id", "ignored")
 			if m.Method == "server/discover" {
-				reply(w, m, discoverOK)
+				httpReply(w, m, discoverOK)
 				return
 			}
-			reply(w, m, fmt.Sprintf(`{"name":%q,"param":%q,"n":12345678901234567890}`, h.Get("Mcp-Name"), h.Get("Mcp-Param-Region")))
+			httpReply(w, m, fmt.Sprintf(`{"name":%q,"param":%q,"n":12345678901234567890}`, h.Get("Mcp-Name"), h.Get("Mcp-Param-Region")))
 		}}
 		c := p.connect(t, HTTPClientOptions{
 			Header:     http.Header{"Authorization": {"Bearer x"}},
 			HeaderFunc: func(context.Context) (http.Header, error) { return http.Header{"X-Dynamic": {"d"}}, nil },
 		})
 		c.Listen(nil)
-		greet(t, c, Modern)
+		httpGreet(t, c, Modern)
 		for _, tt := range []struct{ method, params, name string }{
 			{"tools/call", `{"name":"echo"}`, "echo"},
 			{"tools/call", `{"name":"größe"}`, "=?base64?Z3LDtsOfZQ==?="},
@@ -250,7 +250,7 @@ func TestHTTPClientModern(t *testing.T) {
 			{"tasks/get", `{"taskId":"7"}`, "7"},
 			{"tools/list", `{"name":"no"}`, ""},
 		} {
-			m := request(tt.method, tt.params)
+			m := httpAsk(tt.method, tt.params)
 			m.Params = ModernMeta(m.Params, VersionModern, nil, nil)
 			m.Header = http.Header{"Mcp-Param-Region": {"eu"}, "Mcp-Session-Id": {"forged"}, "Mcp-Name": {"forged"}}
 			got, err := c.Call(t.Context(), m, nil)
@@ -275,8 +275,8 @@ func TestHTTPClientModern(t *testing.T) {
 func TestHTTPClientModernStream(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := &peer{post: func(w http.ResponseWriter, _ *http.Request, m *Message) {
-			send := events(w)
+		p := &httpPeer{post: func(w http.ResponseWriter, _ *http.Request, m *Message) {
+			send := httpEvents(w)
 			send("", 0, `{"jsonrpc":"2.0","method":"notifications/progress","params":{"n":1}}`)
 			send("", 0, `{"jsonrpc":"2.0","id":1,"method":"roots/list"}`) // not allowed, and so not delivered
 			send("", 0, `not JSON`)
@@ -286,9 +286,9 @@ func TestHTTPClientModernStream(t *testing.T) {
 		c := p.connect(t, HTTPClientOptions{})
 		c.SetProtocolVersion(VersionModern)
 		c.Listen(nil)
-		in := &inbox{}
+		in := &httpInbox{}
 		for range 3 {
-			got, err := c.Call(t.Context(), request("tools/call", `{"name":"x"}`), in)
+			got, err := c.Call(t.Context(), httpAsk("tools/call", `{"name":"x"}`), in)
 			// What is not JSON may have been the reply.
 			var e *Error
 			if got != nil || !errors.As(err, &e) || !e.Sent {
@@ -304,8 +304,8 @@ func TestHTTPClientModernStream(t *testing.T) {
 func TestHTTPClientListen(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := &peer{post: func(w http.ResponseWriter, _ *http.Request, m *Message) {
-			send := events(w)
+		p := &httpPeer{post: func(w http.ResponseWriter, _ *http.Request, m *Message) {
+			send := httpEvents(w)
 			meta := `"_meta":{"io.modelcontextprotocol/subscriptionId":` + string(m.ID) + `}`
 			send("", 0, `{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{`+meta+`,"x":1}}`)
 			send("", 0, `{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{`+meta+`}}`)
@@ -313,8 +313,8 @@ func TestHTTPClientListen(t *testing.T) {
 		}}
 		c := p.connect(t, HTTPClientOptions{})
 		c.SetProtocolVersion(VersionModern)
-		in := &inbox{}
-		got, err := c.Call(t.Context(), request("subscriptions/listen", `{}`), in)
+		in := &httpInbox{}
+		got, err := c.Call(t.Context(), httpAsk("subscriptions/listen", `{}`), in)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -332,8 +332,8 @@ func TestHTTPClientModernCancel(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		gone := make(chan struct{})
-		p := &peer{post: func(w http.ResponseWriter, r *http.Request, _ *Message) {
-			events(w)("", 0, `{"jsonrpc":"2.0","method":"notifications/progress","params":{}}`)
+		p := &httpPeer{post: func(w http.ResponseWriter, r *http.Request, _ *Message) {
+			httpEvents(w)("", 0, `{"jsonrpc":"2.0","method":"notifications/progress","params":{}}`)
 			<-r.Context().Done()
 			close(gone)
 		}}
@@ -341,7 +341,7 @@ func TestHTTPClientModernCancel(t *testing.T) {
 		c.SetProtocolVersion(VersionModern)
 		ctx, cancel := context.WithCancel(t.Context())
 		in := ReceiverFunc(func(context.Context, *Message) (*Message, error) { cancel(); return nil, nil })
-		if _, err := c.Call(ctx, request("tools/call", `{}`), in); !errors.Is(err, context.Canceled) {
+		if _, err := c.Call(ctx, httpAsk("tools/call", `{}`), in); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
 		<-gone
@@ -355,7 +355,7 @@ func TestHTTPClientLegacy(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		answers := make(chan string, 10)
-		p := legacyPeer(func(w http.ResponseWriter, r *http.Request, m *Message) {
+		p := httpLegacyPeer(func(w http.ResponseWriter, r *http.Request, m *Message) {
 			if r.Header.Get("Mcp-Session-Id") != "s1" || r.Header.Get("Mcp-Protocol-Version") != "2025-11-25" {
 				t.Errorf("%s came with %v", m.Method, r.Header)
 			}
@@ -364,7 +364,7 @@ func TestHTTPClientLegacy(t *testing.T) {
 				w.WriteHeader(http.StatusAccepted)
 				return
 			}
-			send := events(w)
+			send := httpEvents(w)
 			send("", 0, `{"jsonrpc":"2.0","method":"notifications/progress","params":{"n":1}}`)
 			send("", 0, `{"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{"n":2}}`)
 			answers <- "asked"
@@ -373,13 +373,13 @@ func TestHTTPClientLegacy(t *testing.T) {
 		})
 		send := p.standby()
 		c := p.connect(t, HTTPClientOptions{})
-		idle := &inbox{on: func(context.Context, *Message) (*Message, error) { return nil, Errorf(-1, "no roots") }}
+		idle := &httpInbox{on: func(context.Context, *Message) (*Message, error) { return nil, Errorf(-1, "no roots") }}
 		c.Listen(idle)
-		greet(t, c, Legacy)
-		in := &inbox{on: func(_ context.Context, m *Message) (*Message, error) {
+		httpGreet(t, c, Legacy)
+		in := &httpInbox{on: func(_ context.Context, m *Message) (*Message, error) {
 			return m.Reply(json.RawMessage(`{"action":"accept"}`)), nil
 		}}
-		if _, err := c.Call(t.Context(), request("tools/call", `{"name":"x"}`), in); err != nil {
+		if _, err := c.Call(t.Context(), httpAsk("tools/call", `{"name":"x"}`), in); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
@@ -403,7 +403,7 @@ func TestHTTPClientLegacy(t *testing.T) {
 		if got := p.seen(); !strings.HasSuffix(got, "DELETE") {
 			t.Errorf("the session was not ended: %s", got)
 		}
-		if _, err := c.Call(t.Context(), request("ping", `{}`), nil); !errors.Is(err, ErrClosed) {
+		if _, err := c.Call(t.Context(), httpAsk("ping", `{}`), nil); !errors.Is(err, ErrClosed) {
 			t.Errorf("a call after Close: %v", err)
 		}
 		<-c.Done()
@@ -417,7 +417,7 @@ func TestHTTPClientLegacyCancel(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		wire := make(chan string, 2)
-		p := legacyPeer(func(w http.ResponseWriter, r *http.Request, m *Message) {
+		p := httpLegacyPeer(func(w http.ResponseWriter, r *http.Request, m *Message) {
 			if m.Method == "notifications/cancelled" {
 				wire <- string(m.Params)
 				w.WriteHeader(http.StatusAccepted)
@@ -428,10 +428,10 @@ func TestHTTPClientLegacyCancel(t *testing.T) {
 		})
 		c := p.connect(t, HTTPClientOptions{})
 		c.Listen(nil)
-		greet(t, c, Legacy)
+		httpGreet(t, c, Legacy)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := c.Call(ctx, request("tools/call", `{}`), nil); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := c.Call(ctx, httpAsk("tools/call", `{}`), nil); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v", err)
 		}
 		id := <-wire
@@ -445,12 +445,12 @@ func TestHTTPClientPeerCancels(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		started, over := make(chan struct{}), make(chan error, 1)
-		p := legacyPeer(func(w http.ResponseWriter, _ *http.Request, m *Message) {
+		p := httpLegacyPeer(func(w http.ResponseWriter, _ *http.Request, m *Message) {
 			if m.IsResponse() {
 				t.Errorf("a cancelled request was answered: %s", m.Append(nil))
 				return
 			}
-			send := events(w)
+			send := httpEvents(w)
 			send("", 0, `{"jsonrpc":"2.0","id":"q","method":"elicitation/create"}`)
 			<-started
 			send("", 0, `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"q"}}`)
@@ -459,14 +459,14 @@ func TestHTTPClientPeerCancels(t *testing.T) {
 		})
 		c := p.connect(t, HTTPClientOptions{})
 		c.Listen(nil)
-		greet(t, c, Legacy)
+		httpGreet(t, c, Legacy)
 		in := ReceiverFunc(func(ctx context.Context, _ *Message) (*Message, error) {
 			close(started)
 			<-ctx.Done()
 			over <- ctx.Err()
 			return nil, ctx.Err()
 		})
-		if _, err := c.Call(t.Context(), request("tools/call", `{}`), in); err != nil {
+		if _, err := c.Call(t.Context(), httpAsk("tools/call", `{}`), in); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -476,9 +476,9 @@ func TestHTTPClientResume(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var id json.RawMessage
-		p := legacyPeer(func(w http.ResponseWriter, _ *http.Request, m *Message) {
+		p := httpLegacyPeer(func(w http.ResponseWriter, _ *http.Request, m *Message) {
 			id = m.ID
-			events(w)("e1", 500, "")
+			httpEvents(w)("e1", 500, "")
 		})
 		polls := 0
 		var at []time.Time
@@ -488,7 +488,7 @@ func TestHTTPClientResume(t *testing.T) {
 				return
 			}
 			at = append(at, time.Now())
-			send := events(w)
+			send := httpEvents(w)
 			switch polls++; polls {
 			case 1:
 				send("e2", 2000, "")
@@ -500,10 +500,10 @@ func TestHTTPClientResume(t *testing.T) {
 		}
 		c := p.connect(t, HTTPClientOptions{})
 		c.Listen(nil)
-		greet(t, c, Legacy)
-		in := &inbox{}
+		httpGreet(t, c, Legacy)
+		in := &httpInbox{}
 		start := time.Now()
-		got, err := c.Call(t.Context(), request("tools/call", `{}`), in)
+		got, err := c.Call(t.Context(), httpAsk("tools/call", `{}`), in)
 		if err != nil || string(got.Result) != `{"done":true}` {
 			t.Fatalf("got %v and %v", got, err)
 		}
@@ -532,17 +532,17 @@ func TestHTTPClientResumeFails(t *testing.T) {
 		{"no event id", "", nil, "the server ended the stream before it replied"},
 		{"refused", "e1", nil, "cannot be resumed"},
 		{"down", "e1", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }, "HTTP 502"},
-		{"never more", "e1", func(w http.ResponseWriter, _ *http.Request) { events(w) }, "the server ended the stream before it replied"},
+		{"never more", "e1", func(w http.ResponseWriter, _ *http.Request) { httpEvents(w) }, "the server ended the stream before it replied"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				p := legacyPeer(func(w http.ResponseWriter, _ *http.Request, m *Message) { events(w)(tt.first, 0, "") })
+				p := httpLegacyPeer(func(w http.ResponseWriter, _ *http.Request, m *Message) { httpEvents(w)(tt.first, 0, "") })
 				p.other = tt.other
 				c := p.connect(t, HTTPClientOptions{})
 				c.Listen(nil)
-				greet(t, c, Legacy)
-				_, err := c.Call(t.Context(), request("tools/call", `{}`), nil)
+				httpGreet(t, c, Legacy)
+				_, err := c.Call(t.Context(), httpAsk("tools/call", `{}`), nil)
 				var e *Error
 				if !errors.As(err, &e) || !e.Sent || !strings.Contains(err.Error(), tt.want) {
 					t.Errorf("got %v, want %q", err, tt.want)
@@ -556,8 +556,8 @@ func TestHTTPClientReplyElsewhere(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var send func(string)
-		p := legacyPeer(func(w http.ResponseWriter, r *http.Request, m *Message) {
-			events(w)("", 0, "")
+		p := httpLegacyPeer(func(w http.ResponseWriter, r *http.Request, m *Message) {
+			httpEvents(w)("", 0, "")
 			send(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"tok","n":1}}`)
 			send(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"other","n":2}}`)
 			send(`{"jsonrpc":"2.0","id":99,"result":{}}`)
@@ -566,10 +566,10 @@ func TestHTTPClientReplyElsewhere(t *testing.T) {
 		})
 		send = p.standby()
 		c := p.connect(t, HTTPClientOptions{})
-		idle, in := &inbox{}, &inbox{}
+		idle, in := &httpInbox{}, &httpInbox{}
 		c.Listen(idle)
-		greet(t, c, Legacy)
-		got, err := c.Call(t.Context(), request("tools/call", `{"_meta":{"progressToken":"tok"}}`), in)
+		httpGreet(t, c, Legacy)
+		got, err := c.Call(t.Context(), httpAsk("tools/call", `{"_meta":{"progressToken":"tok"}}`), in)
 		if err != nil || string(got.Result) != `{"here":1}` || string(got.ID) != `"caller-1"` {
 			t.Fatalf("got %v and %v", got, err)
 		}

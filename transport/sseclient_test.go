@@ -10,11 +10,11 @@ import (
 	"testing/synctest"
 )
 
-// oldPeer is a server of HTTP+SSE. Replies are what answer returns; each
+// httpOldPeer is a server of HTTP+SSE. Replies are what answer returns; each
 // request is sent to the client in between.
-func oldPeer(endpoint string, answer func(m *Message) []string) *peer {
+func httpOldPeer(endpoint string, answer func(m *Message) []string) *httpPeer {
 	queue := make(chan string, 10)
-	p := &peer{}
+	p := &httpPeer{}
 	p.post = func(w http.ResponseWriter, r *http.Request, m *Message) {
 		if r.URL.Path != "/messages" {
 			w.WriteHeader(http.StatusMethodNotAllowed)
@@ -26,7 +26,7 @@ func oldPeer(endpoint string, answer func(m *Message) []string) *peer {
 		}
 	}
 	p.other = func(w http.ResponseWriter, r *http.Request) {
-		events(w)
+		httpEvents(w)
 		_, _ = w.Write(AppendEvent(nil, "", "endpoint", 0, []byte(endpoint)))
 		w.(http.Flusher).Flush()
 		for {
@@ -49,7 +49,7 @@ func TestSSEClient(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		answers := make(chan string, 1)
-		p := oldPeer("/messages?session=1", func(m *Message) []string {
+		p := httpOldPeer("/messages?session=1", func(m *Message) []string {
 			switch {
 			case m.Method == "initialize":
 				return []string{string(m.Reply(json.RawMessage(`{"protocolVersion":"2024-11-05","capabilities":{}}`)).Append(nil))}
@@ -68,13 +68,13 @@ func TestSSEClient(t *testing.T) {
 			return nil
 		})
 		c := p.connect(t, HTTPClientOptions{})
-		idle := &inbox{on: func(context.Context, *Message) (*Message, error) {
+		idle := &httpInbox{on: func(context.Context, *Message) (*Message, error) {
 			return &Message{Result: json.RawMessage(`{"roots":[]}`)}, nil
 		}}
-		in := &inbox{}
+		in := &httpInbox{}
 		c.Listen(idle)
-		greet(t, c, Modern)
-		got, err := c.Call(t.Context(), request("tools/call", `{"_meta":{"progressToken":7}}`), in)
+		httpGreet(t, c, Modern)
+		got, err := c.Call(t.Context(), httpAsk("tools/call", `{"_meta":{"progressToken":7}}`), in)
 		if err != nil || string(got.Result) != `{"done":true}` || string(got.ID) != `"caller-1"` {
 			t.Fatalf("got %v and %v", got, err)
 		}
@@ -88,7 +88,7 @@ func TestSSEClient(t *testing.T) {
 			t.Errorf("got %s, want %s", p.seen(), want)
 		}
 		// The stream ends: so does the conn, and the call that waits.
-		_, err = c.Call(t.Context(), request("fail", `{}`), nil)
+		_, err = c.Call(t.Context(), httpAsk("fail", `{}`), nil)
 		var e *Error
 		if !errors.As(err, &e) || !e.Sent || !errors.Is(err, ErrClosed) {
 			t.Errorf("got %v", err)
@@ -111,7 +111,7 @@ func TestSSEClientRefusals(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				p := oldPeer(tt.endpoint, func(*Message) []string { t.Error("the endpoint was used"); return nil })
+				p := httpOldPeer(tt.endpoint, func(*Message) []string { t.Error("the endpoint was used"); return nil })
 				c := p.connect(t, HTTPClientOptions{DisableSSE: tt.disable})
 				_, err := Handshake(t.Context(), c, HandshakeOptions{Prefer: Legacy, Only: true})
 				var e *Error
@@ -128,10 +128,10 @@ func TestSSEClientRefusals(t *testing.T) {
 func TestSSEClientSilentStream(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := &peer{
+		p := &httpPeer{
 			post: func(w http.ResponseWriter, _ *http.Request, _ *Message) { w.WriteHeader(http.StatusNotFound) },
 			other: func(w http.ResponseWriter, r *http.Request) {
-				events(w)
+				httpEvents(w)
 				w.(http.Flusher).Flush()
 				<-r.Context().Done()
 			},
