@@ -88,7 +88,7 @@ func TestHTTPClientStatus(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
+			eachWay(t, func(t *testing.T) {
 				p := &httpPeer{post: func(w http.ResponseWriter, _ *http.Request, m *Message) { tt.answer(w, m) }}
 				c := p.connect(t, HTTPClientOptions{Reply: 1000})
 				c.SetProtocolVersion(VersionModern)
@@ -116,7 +116,7 @@ func TestHTTPClientStatus(t *testing.T) {
 
 func TestHTTPClientRedirect(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	eachWay(t, func(t *testing.T) {
 		p := &httpPeer{post: func(w http.ResponseWriter, r *http.Request, m *Message) {
 			if r.URL.Path == "/mcp" {
 				w.Header().Set("Location", "/real")
@@ -136,7 +136,7 @@ func TestHTTPClientRedirect(t *testing.T) {
 func TestHTTPClientSessionExpires(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{"", `{"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"Session not found"}}`} {
-		synctest.Test(t, func(t *testing.T) {
+		eachWay(t, func(t *testing.T) {
 			p := httpLegacyPeer(func(w http.ResponseWriter, _ *http.Request, m *Message) {
 				w.WriteHeader(http.StatusNotFound)
 				_, _ = io.WriteString(w, body)
@@ -168,7 +168,7 @@ func TestHTTPClientSessionExpires(t *testing.T) {
 func TestHTTPClientNoStandaloneStream(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{404, 405, 400, 501} {
-		synctest.Test(t, func(t *testing.T) {
+		eachWay(t, func(t *testing.T) {
 			p := httpLegacyPeer(func(w http.ResponseWriter, _ *http.Request, m *Message) { httpReply(w, m, `{}`) })
 			p.other = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }
 			c := p.connect(t, HTTPClientOptions{})
@@ -184,7 +184,7 @@ func TestHTTPClientNoStandaloneStream(t *testing.T) {
 
 func TestHTTPClientStandbyReconnects(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	eachWay(t, func(t *testing.T) {
 		p := httpLegacyPeer(func(w http.ResponseWriter, _ *http.Request, m *Message) { httpReply(w, m, `{}`) })
 		n := 0
 		p.other = func(w http.ResponseWriter, r *http.Request) {
@@ -221,7 +221,7 @@ func TestHTTPClientStandbyReconnects(t *testing.T) {
 
 func TestHTTPClientCloseDuringCall(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	eachWay(t, func(t *testing.T) {
 		p := httpLegacyPeer(func(_ http.ResponseWriter, r *http.Request, _ *Message) { <-r.Context().Done() })
 		c := p.connect(t, HTTPClientOptions{})
 		c.Listen(nil)
@@ -245,7 +245,7 @@ func TestHTTPClientCloseDuringCall(t *testing.T) {
 // A DELETE that nobody answers delays Close by two seconds at most.
 func TestHTTPClientCloseIsBounded(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	eachWay(t, func(t *testing.T) {
 		p := httpLegacyPeer(nil)
 		p.other = func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodGet {
@@ -281,7 +281,7 @@ func TestHTTPClientUnreachable(t *testing.T) {
 
 func TestHTTPClientReusesConnections(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	eachWay(t, func(t *testing.T) {
 		p := &httpPeer{post: func(w http.ResponseWriter, _ *http.Request, m *Message) {
 			if m.Method == "tools/call" {
 				httpEvents(w)("", 0, string(m.Reply(json.RawMessage(`{"big":"`+strings.Repeat("x", 100_000)+`"}`)).Append(nil)))
@@ -309,7 +309,7 @@ func TestHTTPClientReusesConnections(t *testing.T) {
 
 func TestHTTPClientBoundsRequests(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	eachWay(t, func(t *testing.T) {
 		got := make(chan string, 3)
 		p := httpLegacyPeer(func(w http.ResponseWriter, _ *http.Request, m *Message) {
 			if m.IsResponse() {

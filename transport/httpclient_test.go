@@ -53,6 +53,16 @@ func (l *httpMemListener) Dial(ctx context.Context, _, _ string) (net.Conn, erro
 	}
 }
 
+// eachWay runs a test in a bubble, over both kinds of connections.
+func eachWay(t *testing.T, f func(t *testing.T)) {
+	for _, way := range []string{"lean", "net-http"} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, f)
+		})
+	}
+}
+
 // httpPeer is a server in memory. Each POST goes to post with its message, other
 // requests to other.
 type httpPeer struct {
@@ -71,17 +81,18 @@ func (p *httpPeer) connect(t *testing.T, o HTTPClientOptions) *HTTPClient {
 	p.t, p.l = t, newHTTPMemListener()
 	srv := &http.Server{Handler: p}
 	go func() { _ = srv.Serve(p.l) }()
-	rt := &http.Transport{DialContext: p.l.Dial, DisableCompression: true}
-	if o.RoundTripper == nil {
-		o.RoundTripper = rt
+	var rt http.RoundTripper = &leanTripper{dial: p.l.Dial, keep: time.Minute, perHost: 10, now: time.Now}
+	if strings.HasSuffix(t.Name(), "net-http") {
+		rt = &http.Transport{DialContext: p.l.Dial, DisableCompression: true}
 	}
+	o.RoundTripper = rt
 	c, err := NewHTTPClient("http://user.test/mcp?key=hidden", &o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		_ = c.Close()
-		rt.CloseIdleConnections()
+		closeIdle(rt)
 		_ = srv.Close()
 	})
 	return c
@@ -214,7 +225,7 @@ func (i *httpInbox) String() string {
 
 func TestHTTPClientModern(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	eachWay(t, func(t *testing.T) {
 		p := &httpPeer{post: func(w http.ResponseWriter, r *http.Request, m *Message) {
 			h := r.Header
 			for k, want := range map[string]string{
@@ -274,7 +285,7 @@ func TestHTTPClientModern(t *testing.T) {
 
 func TestHTTPClientModernStream(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	eachWay(t, func(t *testing.T) {
 		p := &httpPeer{post: func(w http.ResponseWriter, _ *http.Request, m *Message) {
 			send := httpEvents(w)
 			send("", 0, `{"jsonrpc":"2.0","method":"notifications/progress","params":{"n":1}}`)
@@ -303,7 +314,7 @@ func TestHTTPClientModernStream(t *testing.T) {
 
 func TestHTTPClientListen(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	eachWay(t, func(t *testing.T) {
 		p := &httpPeer{post: func(w http.ResponseWriter, _ *http.Request, m *Message) {
 			send := httpEvents(w)
 			meta := `"_meta":{"io.modelcontextprotocol/subscriptionId":` + string(m.ID) + `}`
@@ -330,7 +341,7 @@ func TestHTTPClientListen(t *testing.T) {
 
 func TestHTTPClientModernCancel(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	eachWay(t, func(t *testing.T) {
 		gone := make(chan struct{})
 		p := &httpPeer{post: func(w http.ResponseWriter, r *http.Request, _ *Message) {
 			httpEvents(w)("", 0, `{"jsonrpc":"2.0","method":"notifications/progress","params":{}}`)
@@ -353,7 +364,7 @@ func TestHTTPClientModernCancel(t *testing.T) {
 
 func TestHTTPClientLegacy(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	eachWay(t, func(t *testing.T) {
 		answers := make(chan string, 10)
 		p := httpLegacyPeer(func(w http.ResponseWriter, r *http.Request, m *Message) {
 			if r.Header.Get("Mcp-Session-Id") != "s1" || r.Header.Get("Mcp-Protocol-Version") != "2025-11-25" {
@@ -415,7 +426,7 @@ func TestHTTPClientLegacy(t *testing.T) {
 
 func TestHTTPClientLegacyCancel(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	eachWay(t, func(t *testing.T) {
 		wire := make(chan string, 2)
 		p := httpLegacyPeer(func(w http.ResponseWriter, r *http.Request, m *Message) {
 			if m.Method == "notifications/cancelled" {
@@ -443,7 +454,7 @@ func TestHTTPClientLegacyCancel(t *testing.T) {
 
 func TestHTTPClientPeerCancels(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	eachWay(t, func(t *testing.T) {
 		started, over := make(chan struct{}), make(chan error, 1)
 		p := httpLegacyPeer(func(w http.ResponseWriter, _ *http.Request, m *Message) {
 			if m.IsResponse() {
@@ -474,7 +485,7 @@ func TestHTTPClientPeerCancels(t *testing.T) {
 
 func TestHTTPClientResume(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	eachWay(t, func(t *testing.T) {
 		var id json.RawMessage
 		p := httpLegacyPeer(func(w http.ResponseWriter, _ *http.Request, m *Message) {
 			id = m.ID
@@ -536,7 +547,7 @@ func TestHTTPClientResumeFails(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
+			eachWay(t, func(t *testing.T) {
 				p := httpLegacyPeer(func(w http.ResponseWriter, _ *http.Request, m *Message) { httpEvents(w)(tt.first, 0, "") })
 				p.other = tt.other
 				c := p.connect(t, HTTPClientOptions{})
@@ -554,7 +565,7 @@ func TestHTTPClientResumeFails(t *testing.T) {
 
 func TestHTTPClientReplyElsewhere(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	eachWay(t, func(t *testing.T) {
 		var send func(string)
 		p := httpLegacyPeer(func(w http.ResponseWriter, r *http.Request, m *Message) {
 			httpEvents(w)("", 0, "")

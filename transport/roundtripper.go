@@ -37,7 +37,8 @@ const (
 
 // NewRoundTripper returns what carries the requests of an [HTTPClient]: many
 // idle connections to a host, no bound on how long an answer takes, HTTP/2 for
-// https. Clients of one server share one. Its method CloseIdleConnections
+// https, and for plain HTTP/1.1 connections that the calling goroutine itself
+// writes and reads. Clients of one server share one. Its method CloseIdleConnections
 // closes what is not in use.
 func NewRoundTripper(o *RoundTripperOptions) http.RoundTripper {
 	if o == nil {
@@ -68,7 +69,34 @@ func NewRoundTripper(o *RoundTripperOptions) http.RoundTripper {
 	if p.TLS != nil {
 		t.TLSClientConfig = p.TLS.Clone()
 	}
-	return t
+	if p.Proxy != nil {
+		return t
+	}
+	return &roundTripper{
+		full: t,
+		lean: &leanTripper{dial: d.DialContext, header: p.HeaderTimeout, keep: p.IdleTimeout, perHost: p.Idle, now: time.Now},
+	}
+}
+
+// roundTripper sends plain HTTP on its own lean way and the rest through
+// net/http.
+type roundTripper struct {
+	full *http.Transport
+	lean *leanTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (r *roundTripper) RoundTrip(req *http.Request) (*http.Response, error) {
+	if r.lean.fits(req) {
+		return r.lean.RoundTrip(req)
+	}
+	return r.full.RoundTrip(req)
+}
+
+// CloseIdleConnections closes what is not in use.
+func (r *roundTripper) CloseIdleConnections() {
+	r.full.CloseIdleConnections()
+	r.lean.CloseIdleConnections()
 }
 
 // closeIdle closes the idle connections of a round tripper that can.

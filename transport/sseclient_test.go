@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"testing/synctest"
 )
 
 // httpOldPeer is a server of HTTP+SSE. Replies are what answer returns; each
@@ -47,7 +46,7 @@ func httpOldPeer(endpoint string, answer func(m *Message) []string) *httpPeer {
 
 func TestSSEClient(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	eachWay(t, func(t *testing.T) {
 		answers := make(chan string, 1)
 		p := httpOldPeer("/messages?session=1", func(m *Message) []string {
 			switch {
@@ -110,7 +109,7 @@ func TestSSEClientRefusals(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
+			eachWay(t, func(t *testing.T) {
 				p := httpOldPeer(tt.endpoint, func(*Message) []string { t.Error("the endpoint was used"); return nil })
 				c := p.connect(t, HTTPClientOptions{DisableSSE: tt.disable})
 				_, err := Handshake(t.Context(), c, HandshakeOptions{Prefer: Legacy, Only: true})
@@ -127,7 +126,7 @@ func TestSSEClientRefusals(t *testing.T) {
 // handshake for ever.
 func TestSSEClientSilentStream(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	eachWay(t, func(t *testing.T) {
 		p := &httpPeer{
 			post: func(w http.ResponseWriter, _ *http.Request, _ *Message) { w.WriteHeader(http.StatusNotFound) },
 			other: func(w http.ResponseWriter, r *http.Request) {
