@@ -101,6 +101,8 @@ type HTTPClient struct {
 	rt   http.RoundTripper
 	base http.Header // of every request
 
+	bodies *sync.Pool // of *[]byte; nil when the round tripper may keep a body
+
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -188,6 +190,9 @@ func NewHTTPClient(rawURL string, o *HTTPClientOptions) (*HTTPClient, error) {
 		c.rt = c.o.RoundTripper
 	default:
 		c.rt = NewRoundTripper(&RoundTripperOptions{TLS: c.o.TLS, Proxy: c.o.Proxy, HeaderTimeout: c.o.HeaderTimeout})
+	}
+	if r, ok := c.rt.(*roundTripper); ok && r.lean.fits(&http.Request{URL: u}) {
+		c.bodies = &r.bodies
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c, nil

@@ -46,6 +46,7 @@ func (c *HTTPClient) stream(call *httpCall) (*Message, error) {
 	}
 	call.posted.Store(true)
 	resp, err := c.roundTrip(req)
+	c.recycle(req)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +72,7 @@ func (c *HTTPClient) stream(call *httpCall) (*Message, error) {
 // postRequest makes the POST of one message. version is that of a modern
 // request, else empty.
 func (c *HTTPClient) postRequest(ctx context.Context, to *url.URL, m *Message, version string) (*http.Request, error) {
-	req, err := c.request(ctx, http.MethodPost, to, m.Append(make([]byte, 0, m.Size())))
+	req, err := c.request(ctx, http.MethodPost, to, m.Append(c.bodyBuffer(m.Size())))
 	if err != nil {
 		return nil, err
 	}
@@ -235,6 +236,7 @@ func (c *HTTPClient) post(ctx context.Context, m *Message) error {
 		return err
 	}
 	resp, err := c.roundTrip(req)
+	c.recycle(req)
 	if err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()

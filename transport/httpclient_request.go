@@ -23,6 +23,7 @@ const (
 	maxErrorBody   = 64 << 10 // of an answer that is no message, read at most
 	maxSessionID   = 4 << 10
 	firstReadBound = 1 << 20 // allocated on the word of a Content-Length
+	largestPooled  = 1 << 20 // of the buffers that are kept for further requests
 )
 
 // Header values that never change are shared between requests.
@@ -78,6 +79,30 @@ func setBody(req *http.Request, b []byte) {
 	req.Body, _ = body()
 	req.GetBody = body
 	req.ContentLength = int64(len(b))
+}
+
+// bodyBuffer returns an empty buffer for a body of about n bytes.
+func (c *HTTPClient) bodyBuffer(n int) []byte {
+	if c.bodies != nil {
+		if b, _ := c.bodies.Get().(*[]byte); b != nil && cap(*b) >= n {
+			return (*b)[:0]
+		}
+	}
+	return make([]byte, 0, n)
+}
+
+// recycle takes back the body of a request whose round trip is over. Only the
+// lean round tripper is known to have finished with it by then.
+func (c *HTTPClient) recycle(req *http.Request) {
+	b, ok := req.Body.(*requestBody)
+	if !ok || c.bodies == nil || cap(b.b) > largestPooled || req.URL.Scheme != "http" {
+		return
+	}
+	buf := b.b
+	b.b = nil
+	b.Reset(nil)
+	req.GetBody = nil
+	c.bodies.Put(&buf)
 }
 
 // setLegacy adds what a legacy session needs.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 )
 
@@ -81,8 +82,9 @@ func NewRoundTripper(o *RoundTripperOptions) http.RoundTripper {
 // roundTripper sends plain HTTP on its own lean way and the rest through
 // net/http.
 type roundTripper struct {
-	full *http.Transport
-	lean *leanTripper
+	full   *http.Transport
+	lean   *leanTripper
+	bodies sync.Pool // of *[]byte, for the requests that go the lean way
 }
 
 // RoundTrip implements http.RoundTripper.

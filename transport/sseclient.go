@@ -127,6 +127,7 @@ func (c *HTTPClient) callOld(call *httpCall, old *oldStream) (*Message, error) {
 	}
 	call.posted.Store(true)
 	resp, err := c.roundTrip(req)
+	c.recycle(req)
 	if err != nil {
 		return nil, err
 	}
