@@ -66,9 +66,15 @@ func compare(t *testing.T, alone, through map[string]outcome, known map[string]s
 			}
 			continue
 		}
-		for i, id := range o.failures() {
+		failed := o.failures()
+		for i, id := range failed {
 			if !slices.Contains(alone[name].failures(), id) {
 				t.Errorf("%s fails through the gateway only:\n\t%s", name, o.failed[i])
+			}
+		}
+		for _, id := range alone[name].passed {
+			if !slices.Contains(o.passed, id) && !slices.Contains(failed, id) {
+				t.Errorf("%s: the check %s passes at the server alone and does not come to pass through the gateway", name, id)
 			}
 		}
 	}
