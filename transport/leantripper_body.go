@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"io"
+	"net/http"
 )
 
 // lengthBody is a body of known length.
@@ -142,13 +143,17 @@ func (b *chunkedBody) next() error {
 	if size > 0 {
 		return nil
 	}
-	for budget := maxChunkLine; ; { // trailers are not used
+	trailers := leanHeader{length: -1, header: make(http.Header)} // checked, not used
+	for budget := maxChunkLine; ; {
 		line, err := b.line(budget)
 		if err != nil {
 			return err
 		}
 		if budget -= len(line); len(line) == 0 {
 			break
+		}
+		if err := trailers.field(line); err != nil {
+			return err
 		}
 	}
 	b.end()
