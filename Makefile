@@ -12,6 +12,7 @@ PLATFORMS := linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 NEWEST := go1.27.1
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help test short race e2e conformance bench lint gofmt vet staticcheck vulncheck cross newest testbed tools tidy clean
 
 help: ## print this list
@@ -37,7 +38,7 @@ bench: ## cost of a call through the gateway, as ratios to a plain reverse proxy
 lint: gofmt vet staticcheck vulncheck cross newest ## static checks, builds for other platforms and the newest Go
 
 gofmt:
-	@out=$$(git ls-files -co --exclude-standard '*.go' | xargs -r gofmt -l); \
+	@out=$$(find . -name '*.go' -not -path './.*/*' -exec "$$($(GO) env GOROOT)/bin/gofmt" -l {} +); \
 	if [ -n "$$out" ]; then echo "not gofmt-ed:"; echo "$$out"; exit 1; fi
 
 vet:
