@@ -1,0 +1,9 @@
+//go:build !windows
+
+package process
+
+var executableExtensions = []string{""}
+
+// systemEnvironment is what every server gets unless it is given something
+// else.
+func systemEnvironment() map[string]string { return map[string]string{"PATH": DefaultPath} }
