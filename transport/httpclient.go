@@ -287,9 +287,13 @@ func (c *HTTPClient) begin(ctx context.Context, m *Message, related Receiver) (*
 	call.ctx, call.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err != nil { // also once it was closed
+	err := c.err
+	if c.closed && err == nil { // Close has cancelled the calls and goes on
+		err = ErrClosed
+	}
+	if err != nil {
 		call.cancel(nil)
-		return nil, &Error{Status: statusOf(c.err), Err: c.err}
+		return nil, &Error{Status: statusOf(err), Err: err}
 	}
 	c.calls[call.id] = call
 	call.unhook = context.AfterFunc(ctx, func() { call.cancel(context.Cause(ctx)) })
