@@ -7,7 +7,11 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
+	"time"
 )
+
+// dyingTime is how long those who were killed may take to be gone.
+const dyingTime = time.Second
 
 // group is a command without a watcher.
 type group struct {
@@ -39,6 +43,9 @@ func startGroup(c command) (tree, error) {
 		g.ended = true
 		killGroup(p.Pid) // what it left behind
 		g.mu.Unlock()
+		for end := time.Now().Add(dyingTime); groupLives(p.Pid) && time.Now().Before(end); {
+			time.Sleep(time.Millisecond) // they are no children of ours, so that nothing tells
+		}
 		if err != nil {
 			g.done <- outcome{code: -1, err: err}
 			return

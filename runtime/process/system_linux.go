@@ -38,18 +38,24 @@ func killDescendants(int, bool) bool {
 	return false
 }
 
-// descendants returns the processes below pid, as /proc has them.
-func descendants(pid int) []int {
+// process is a line of the table of processes.
+type process struct {
+	pid, parent, group int
+	dead               bool // and not reaped
+}
+
+// processes reads /proc.
+func processes() []process {
 	dir, err := os.Open("/proc")
 	if err != nil {
 		return nil
 	}
 	names, _ := dir.Readdirnames(-1)
 	_ = dir.Close()
-	children := make(map[int][]int)
+	var out []process
 	for _, name := range names {
-		n, err := strconv.Atoi(name)
-		if err != nil {
+		var p process
+		if p.pid, err = strconv.Atoi(name); err != nil {
 			continue
 		}
 		stat, err := os.ReadFile("/proc/" + name + "/stat")
@@ -58,14 +64,22 @@ func descendants(pid int) []int {
 		}
 		// The name of the program, in brackets, may hold anything.
 		fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-		if len(fields) < 2 {
+		if len(fields) < 3 {
 			continue
 		}
-		parent, err := strconv.Atoi(string(fields[1]))
-		if err != nil {
-			continue
-		}
-		children[parent] = append(children[parent], n)
+		p.dead = fields[0][0] == 'Z' || fields[0][0] == 'X'
+		p.parent, _ = strconv.Atoi(string(fields[1]))
+		p.group, _ = strconv.Atoi(string(fields[2]))
+		out = append(out, p)
+	}
+	return out
+}
+
+// descendants returns the processes below pid.
+func descendants(pid int) []int {
+	children := make(map[int][]int)
+	for _, p := range processes() {
+		children[p.parent] = append(children[p.parent], p.pid)
 	}
 	var out []int
 	for todo := []int{pid}; len(todo) > 0; todo = todo[1:] {
@@ -82,4 +96,14 @@ func killGroup(pid int) {
 	for _, p := range below {
 		_ = unix.Kill(p, unix.SIGKILL)
 	}
+}
+
+// groupLives reports whether anybody of a process group runs.
+func groupLives(group int) bool {
+	for _, p := range processes() {
+		if p.group == group && !p.dead {
+			return true
+		}
+	}
+	return false
 }

@@ -33,3 +33,6 @@ func killDescendants(command int, _ bool) bool {
 
 // killGroup kills what can be found of a command without a watcher.
 func killGroup(pid int) { _ = unix.Kill(-pid, unix.SIGKILL) }
+
+// groupLives reports whether anybody of a process group is there.
+func groupLives(group int) bool { return unix.Kill(-group, 0) == nil }

@@ -62,7 +62,7 @@ const (
 func Init() bool {
 	if len(os.Args) == 1 && os.Args[0] == watcherName {
 		watch()
-		os.Exit(0)
+		syscall.Exit(0) // and none of what the program does at its exit
 	}
 	canWatch.Store(true)
 	return false
