@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -85,4 +86,31 @@ func TestReadme(t *testing.T) {
 		t.Errorf("the quickstart offers %+v, want tools of two servers", tools)
 	}
 	act(t, "v1", url, []expectation{{step: step{Do: "call", Name: tools[0].Name}, want: []string{"content"}}})
+}
+
+// TestReadmeConfiguration has the program check the README's configuration.
+func TestReadmeConfiguration(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)\n```yaml\n(.*?)\n```").FindAllStringSubmatch(string(readme), -1)
+	if len(blocks) == 0 {
+		t.Fatal("README.md shows no configuration")
+	}
+	for i, block := range blocks {
+		home := t.TempDir()
+		file := filepath.Join(home, "gatehouse.yaml")
+		if err := os.WriteFile(file, []byte(block[1]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, errs, err := runProgram(t, time.Minute, environ(home, "DOCS_TOKEN=x"), home,
+			program(t, "examples/gatehouse"), "check", "--config", file)
+		var ended *exec.ExitError
+		// 1 says that a program of the example is not installed here.
+		if err != nil && !(errors.As(err, &ended) && ended.ExitCode() == 1) {
+			t.Errorf("configuration %d: %v\n%s%s", i, err, out, errs)
+		}
+	}
 }
