@@ -32,7 +32,7 @@ func Canonical(v []byte) ([]byte, error) {
 
 // node is one value of a document.
 type node struct {
-	key        []byte // canonical, with quotes and colon; nil in an array
+	key        []byte // canonical, with quotes; nil in an array
 	text       []byte // the canonical scalar, "{" or "["
 	child, end int    // the children are kids[child:end]
 }
@@ -70,9 +70,9 @@ func (t *tree) parse() {
 			isKey = t.nodes[opens[len(opens)-1].node].text[0] == '{'
 		case '"':
 			end, _ := scanString(t.b, i)
-			s := appendCanonical(nil, t.b[i:end])
+			s := canonicalString(t.b[i:end:end])
 			if isKey {
-				key, isKey = append(s, ':'), false
+				key, isKey = s, false
 			} else {
 				add(s)
 			}
@@ -110,7 +110,7 @@ func (t *tree) parse() {
 
 // compareKeys orders canonical keys by their decoded text.
 func compareKeys(a, b []byte) int {
-	a, b = a[1:len(a)-2], b[1:len(b)-2]
+	a, b = a[1:len(a)-1], b[1:len(b)-1]
 	if bytes.IndexByte(a, '\\') < 0 && bytes.IndexByte(b, '\\') < 0 {
 		return bytes.Compare(a, b)
 	}
@@ -127,7 +127,10 @@ func (t *tree) append(out []byte) []byte {
 		f := &stack[len(stack)-1]
 		n := &t.nodes[f.node]
 		if f.next < 0 {
-			out = append(append(out, n.key...), n.text...)
+			if n.key != nil {
+				out = append(append(out, n.key...), ':')
+			}
+			out = append(out, n.text...)
 			if c := n.text[0]; c != '{' && c != '[' {
 				stack = stack[:len(stack)-1]
 				continue
@@ -149,12 +152,12 @@ func (t *tree) append(out []byte) []byte {
 	return out
 }
 
-// appendCanonical appends a well-formed string with the fewest escapes.
-func appendCanonical(dst, raw []byte) []byte {
+// canonicalString returns a well-formed string with the fewest escapes.
+func canonicalString(raw []byte) []byte {
 	if bytes.IndexByte(raw, '\\') < 0 {
-		return append(dst, raw...)
+		return raw
 	}
-	dst = append(dst, '"')
+	dst := append(make([]byte, 0, len(raw)), '"')
 	for s := raw[1 : len(raw)-1]; len(s) > 0; {
 		n := bytes.IndexByte(s, '\\')
 		if n < 0 {

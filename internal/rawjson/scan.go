@@ -39,6 +39,10 @@ value:
 	}
 	switch c := b[i]; c {
 	case '"':
+		if end := shortString(b, i); end != 0 {
+			i = end
+			break
+		}
 		end, fl := scanString(b, i)
 		if fl.bad() {
 			return end, fl.code()
@@ -148,9 +152,11 @@ key:
 	if b[i] != '"' {
 		return i, codeKey
 	}
-	end, fl := scanString(b, i)
-	if fl.bad() {
-		return end, fl.code()
+	end, fl := shortString(b, i), strFlags(0)
+	if end == 0 {
+		if end, fl = scanString(b, i); fl.bad() {
+			return end, fl.code()
+		}
 	}
 	if keys != nil {
 		if c := keys.add(i, end, fl); c != codeOK {
@@ -276,7 +282,10 @@ func (m *members) next() bool {
 	if b[i] != '"' {
 		return m.fail(i, codeKey)
 	}
-	end, fl := scanString(b, i)
+	end, fl := shortString(b, i), strFlags(0)
+	if end == 0 {
+		end, fl = scanString(b, i)
+	}
 	if fl.bad() {
 		return m.fail(end, fl.code())
 	}

@@ -1,6 +1,7 @@
 package rawjson
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -112,6 +113,17 @@ func TestValid(t *testing.T) {
 				in := `"` + strings.Repeat("x", at) + c.text + strings.Repeat("y", n-at) + `"`
 				if err := Valid([]byte(in), 0); (err == nil) != c.ok {
 					t.Fatalf("Valid(%q) = %v, want ok = %v", in, err, c.ok)
+				}
+			}
+		}
+	}
+	// And around the windows of long strings.
+	for _, n := range []int{2000, 2048, 2056, 2087, 4096, 4144, 9000} {
+		plain := strings.Repeat("x", n)
+		for _, c := range []string{"", `\n`, "é", "\x01", `\x`, "\n", `"`, "\x7f"} {
+			for _, in := range []string{`"` + plain + c + `"`, `"` + plain + c + plain + `"`, `"é` + plain + c + plain + `"`} {
+				if err := Valid([]byte(in), 0); (err == nil) != json.Valid([]byte(in)) {
+					t.Fatalf("Valid of %d plain bytes and %q: %v", n, c, err)
 				}
 			}
 		}
