@@ -21,7 +21,7 @@ func ExampleSplit() {
 	// method "tools/call"
 	// params {"name":"read"}
 	// extra "trace":"t1"
-	// case-variant-key: Method (byte 45): the key equals "method" but for its case; spell it so or drop it
+	// case-variant-key: Method (byte 46): the key equals "method" but for its case; spell it so or drop it
 }
 
 func ExampleCheckParams() {
