@@ -30,18 +30,41 @@ func Canonical(v []byte) ([]byte, error) {
 	return t.append(make([]byte, 0, len(v))), nil
 }
 
-// node is one value of a document.
+// span is a piece of the document, or, with negative bounds (^i), of the
+// strings that had to be written anew.
+type span struct{ from, to int }
+
+// node is one value of a document. It holds no pointers, which spares the
+// garbage collector a large document.
 type node struct {
-	key        []byte // canonical, with quotes; nil in an array
-	text       []byte // the canonical scalar, "{" or "["
-	child, end int    // the children are kids[child:end]
+	key        span // canonical, with quotes; empty in an array
+	text       span // the canonical scalar, "{" or "["
+	child, end int  // the children are kids[child:end]
 }
 
 // tree is a well-formed document whose values are nodes.
 type tree struct {
-	b     []byte
-	nodes []node
-	kids  []int // indices of nodes, those of one container side by side
+	b       []byte
+	written []byte // strings that are not canonical in b
+	nodes   []node
+	kids    []int // indices of nodes, those of one container side by side
+}
+
+func (t *tree) bytes(s span) []byte {
+	if s.from < 0 {
+		return t.written[^s.from:^s.to]
+	}
+	return t.b[s.from:s.to]
+}
+
+// str returns the canonical form of the string b[from:to].
+func (t *tree) str(from, to int) span {
+	if bytes.IndexByte(t.b[from:to], '\\') < 0 {
+		return span{from, to}
+	}
+	start := len(t.written)
+	t.written = appendCanonical(t.written, t.b[from:to])
+	return span{^start, ^len(t.written)}
 }
 
 // parse reads the document. A container's children are known when it closes;
@@ -51,14 +74,19 @@ func (t *tree) parse() {
 	var (
 		opens   []open
 		pending []int
-		key     []byte
+		key     span
 		isKey   bool
 	)
-	add := func(text []byte) int {
+	// A value is followed by a comma or closes a container. Commas in
+	// strings count too, so the guess is bounded.
+	guess := 1 + bytes.Count(t.b, []byte{','}) + bytes.Count(t.b, []byte{'{'}) + bytes.Count(t.b, []byte{'['})
+	t.nodes = make([]node, 0, min(guess, 16+len(t.b)/8))
+	t.kids = make([]int, 0, cap(t.nodes))
+	add := func(text span) int {
 		n := len(t.nodes)
 		t.nodes = append(t.nodes, node{key: key, text: text})
 		pending = append(pending, n)
-		key = nil
+		key = span{}
 		return n
 	}
 	for i := 0; i < len(t.b); {
@@ -67,10 +95,10 @@ func (t *tree) parse() {
 			i++
 		case ',':
 			i++
-			isKey = t.nodes[opens[len(opens)-1].node].text[0] == '{'
+			isKey = t.b[t.nodes[opens[len(opens)-1].node].text.from] == '{'
 		case '"':
 			end, _ := scanString(t.b, i)
-			s := canonicalString(t.b[i:end:end])
+			s := t.str(i, end)
 			if isKey {
 				key, isKey = s, false
 			} else {
@@ -78,7 +106,7 @@ func (t *tree) parse() {
 			}
 			i = end
 		case '{', '[':
-			n := add(t.b[i : i+1])
+			n := add(span{i, i + 1})
 			opens = append(opens, open{n, len(pending)})
 			isKey = c == '{'
 			i++
@@ -88,7 +116,7 @@ func (t *tree) parse() {
 			kids := pending[o.first:]
 			if c == '}' {
 				slices.SortFunc(kids, func(a, b int) int {
-					return compareKeys(t.nodes[a].key, t.nodes[b].key)
+					return compareKeys(t.bytes(t.nodes[a].key), t.bytes(t.nodes[b].key))
 				})
 			}
 			n := &t.nodes[o.node]
@@ -103,7 +131,7 @@ func (t *tree) parse() {
 			for i < len(t.b) && t.b[i] > ' ' && t.b[i] != ',' && t.b[i] != ']' && t.b[i] != '}' {
 				i++
 			}
-			add(t.b[start:i])
+			add(span{start, i})
 		}
 	}
 }
@@ -127,18 +155,19 @@ func (t *tree) append(out []byte) []byte {
 		f := &stack[len(stack)-1]
 		n := &t.nodes[f.node]
 		if f.next < 0 {
-			if n.key != nil {
-				out = append(append(out, n.key...), ':')
+			if n.key != (span{}) {
+				out = append(append(out, t.bytes(n.key)...), ':')
 			}
-			out = append(out, n.text...)
-			if c := n.text[0]; c != '{' && c != '[' {
+			text := t.bytes(n.text)
+			out = append(out, text...)
+			if c := text[0]; c != '{' && c != '[' {
 				stack = stack[:len(stack)-1]
 				continue
 			}
 			f.next = n.child
 		}
 		if f.next == n.end {
-			out = append(out, n.text[0]+2)
+			out = append(out, t.b[n.text.from]+2) // '{' and '}', '[' and ']' are two apart
 			stack = stack[:len(stack)-1]
 			continue
 		}
@@ -152,12 +181,9 @@ func (t *tree) append(out []byte) []byte {
 	return out
 }
 
-// canonicalString returns a well-formed string with the fewest escapes.
-func canonicalString(raw []byte) []byte {
-	if bytes.IndexByte(raw, '\\') < 0 {
-		return raw
-	}
-	dst := append(make([]byte, 0, len(raw)), '"')
+// appendCanonical appends a well-formed string with the fewest escapes.
+func appendCanonical(dst, raw []byte) []byte {
+	dst = append(dst, '"')
 	for s := raw[1 : len(raw)-1]; len(s) > 0; {
 		n := bytes.IndexByte(s, '\\')
 		if n < 0 {
