@@ -1,0 +1,149 @@
+package transport
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// The methods of this file are called with the session's lock held.
+
+// register gives a stream its number.
+func (s *frontSession) register(st *frontStream) {
+	s.nextNum++
+	st.num = s.nextNum
+	if s.err == nil {
+		s.streams[st.num] = st
+	}
+}
+
+// hail is what a connection begins with, so that a client can resume even when
+// it breaks before the first message. Clients of older revisions do not expect
+// an event without data (SEP-1699).
+func (s *frontSession) hail(st *frontStream) []byte {
+	if !s.resumable || s.version < VersionLegacy {
+		return nil
+	}
+	return AppendEvent(nil, st.eventID(st.seq), "", resumeRetryMS, []byte{})
+}
+
+// keep keeps an event for resumption and makes room for it.
+func (s *frontSession) keep(e *frontEvent) {
+	s.history = append(s.history, e)
+	s.kept += e.cost()
+	s.h.kept.Add(int64(e.cost()))
+	for len(s.history) > 0 && (s.kept > s.h.o.Resume || s.h.kept.Load() > s.h.o.ResumeTotal) {
+		s.evict()
+	}
+}
+
+// evict forgets the oldest event.
+func (s *frontSession) evict() {
+	e := s.history[0]
+	s.history[0] = nil
+	s.history = s.history[1:]
+	s.kept -= e.cost()
+	s.h.kept.Add(-int64(e.cost()))
+	st := e.stream
+	if !e.gone {
+		st.lost = e.seq
+	}
+	st.log[0] = nil
+	st.log = st.log[1:] // both are in the order of sending
+	s.forget(st)
+}
+
+// forget removes a stream that nobody can ask for any more. Streams of GETs
+// are remembered a little longer: their clients may have got nothing yet.
+func (s *frontSession) forget(st *frontStream) {
+	if st.sink != nil || len(st.log) > 0 {
+		return
+	}
+	if st.ended && !st.standing {
+		delete(s.streams, st.num)
+		return
+	}
+	if !st.standing {
+		return
+	}
+	for len(s.standing) > s.h.o.MaxStreams {
+		i := slices.IndexFunc(s.standing, func(o *frontStream) bool { return o.sink == nil && len(o.log) == 0 })
+		if i < 0 {
+			return
+		}
+		delete(s.streams, s.standing[i].num)
+		s.standing = slices.Delete(s.standing, i, i+1)
+	}
+}
+
+// forgetOld forgets what the streams that have ended sent.
+func (s *frontSession) forgetOld() {
+	for len(s.history) > 0 {
+		s.evict()
+	}
+	s.history = nil
+}
+
+// detached is called when a stream has lost its connection k. What k was not
+// given yet is kept when it belongs to a call; else it waits for the next GET,
+// whichever stream that opens.
+func (s *frontSession) detached(st *frontStream, k *frontSink) {
+	s.touch()
+	if st.standing && s.err == nil && !s.old {
+		moved := make([]*frontEvent, 0, len(k.queue.events)+len(s.backlog.events))
+		for _, e := range k.queue.events {
+			n := &frontEvent{data: e.data, class: e.class, token: e.token}
+			e.gone, e.next = true, n
+			moved = append(moved, n)
+			s.backlog.bytes += n.cost()
+		}
+		s.backlog.events = append(moved, s.backlog.events...)
+	}
+	s.forget(st)
+}
+
+// flush gives a stream of a GET what waited for one.
+func (s *frontSession) flush(st *frontStream) {
+	waiting := s.backlog.events
+	s.backlog = frontQueue{}
+	for _, e := range waiting {
+		class := e.class
+		e.class = eventReply // it has been let in before
+		_, _ = st.add(e)     // the stream has a connection
+		e.class = class
+	}
+}
+
+// listening counts the connections that GETs opened.
+func (s *frontSession) listening() (n int) {
+	for _, st := range s.streams {
+		if st.sink != nil && st.sink.get {
+			n++
+		}
+	}
+	return n
+}
+
+// resumed finds the stream and the events after the one that the client got
+// last. The text says why that cannot be done.
+func (s *frontSession) resumed(last string) (st *frontStream, rest []*frontEvent, text string) {
+	num, seq, ok := strings.Cut(last, "-")
+	n, err := strconv.ParseUint(num, 10, 64)
+	at, err2 := strconv.ParseUint(seq, 10, 64)
+	if !ok || err != nil || err2 != nil {
+		return nil, nil, "Last-Event-ID is not an id of this gateway"
+	}
+	st = s.streams[n]
+	if st == nil || at > st.seq {
+		return nil, nil, "Last-Event-ID names an event that is unknown or no longer kept; open a new stream without it"
+	}
+	if at < st.lost {
+		return nil, nil, "what came after the event of Last-Event-ID is no longer kept (Resume); open a new stream without it"
+	}
+	for _, e := range st.log {
+		if e.seq > at && !e.gone {
+			rest = append(rest, e)
+		}
+	}
+	return st, rest, ""
+}

@@ -1,0 +1,456 @@
+package transport
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/rawjson"
+)
+
+// frontSession is a legacy session, and the [Conn] that the host gets for it.
+type frontSession struct {
+	h         *HTTP
+	id        string
+	p         Principal
+	owner     string
+	receiver  Receiver
+	version   string // what initialize agreed on
+	old       bool   // HTTP+SSE: everything leaves on the one stream
+	resumable bool   // events are kept
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	used   atomic.Int64 // by the front's clock
+	order  sync.Mutex   // held while the host gets a notification
+
+	mu       sync.Mutex // taken after an exchange's
+	err      error      // why the session ended
+	running  map[string]*frontCall
+	nextID   uint64
+	pending  map[uint64]*frontAsk
+	nextNum  uint64
+	streams  map[uint64]*frontStream // that may be resumed or are open
+	standing []*frontStream          // that a GET opened, the newest last
+	backlog  frontQueue              // what belongs to no call and waits for a GET
+	history  []*frontEvent           // what is kept, the oldest first
+	kept     int                     // bytes of it
+}
+
+var (
+	_ Conn = (*frontSession)(nil)
+	_ Done = (*frontSession)(nil)
+)
+
+// frontAsk is a request to the client that waits for its answer.
+type frontAsk struct {
+	reply   chan *Message
+	token   string // of progress; empty when the host wants none
+	ctx     context.Context
+	related Receiver
+
+	mu   sync.Mutex // held while related runs
+	over bool
+}
+
+// newSession reserves a session for p; it is not in the table yet.
+func (h *HTTP) newSession(p Principal) (*frontSession, error) {
+	owner := p.Key()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.draining:
+		return nil, &Error{Status: 503, Header: map[string][]string{"Retry-After": {retryAfter}}, Err: Errorf(CodeUnavailable, "the gateway is shutting down")}
+	case h.opened >= h.o.MaxSessions:
+		return nil, &Error{Status: 503, Header: map[string][]string{"Retry-After": {retryAfter}}, Err: Errorf(CodeLimit, "the gateway has %d sessions, its limit (MaxSessions)", h.o.MaxSessions)}
+	case h.owners[owner] >= h.o.MaxSessionsPerPrincipal:
+		return nil, &Error{Status: 429, Header: map[string][]string{"Retry-After": {retryAfter}}, Err: Errorf(CodeLimit, "the caller has %d sessions, the limit (MaxSessionsPerPrincipal)", h.o.MaxSessionsPerPrincipal)}
+	}
+	h.opened++
+	h.owners[owner]++
+	s := &frontSession{
+		h: h, p: p, owner: owner,
+		running: make(map[string]*frontCall), pending: make(map[uint64]*frontAsk), streams: make(map[uint64]*frontStream),
+	}
+	s.ctx, s.cancel = context.WithCancel(h.ctx)
+	s.touch()
+	return s, nil
+}
+
+// accept has the host take the session.
+func (s *frontSession) accept(ctx context.Context) error {
+	id, r, err := s.h.host.Accept(ctx, s, s.p)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r != nil {
+		s.receiver = r
+	}
+	if !plainID(id) || s.receiver == nil {
+		return errors.New("the host gave the session no usable id, or nobody to receive its messages")
+	}
+	s.id = id
+	return nil
+}
+
+// plainID reports whether id can be a session id: visible ASCII.
+func plainID(id string) bool {
+	for i := range len(id) {
+		if id[i] <= ' ' || id[i] >= 0x7f {
+			return false
+		}
+	}
+	return id != "" && len(id) <= maxSessionID
+}
+
+// publish puts the session into the table. It reports false when it has ended
+// or its id is taken.
+func (s *frontSession) publish() bool {
+	s.h.mu.Lock()
+	s.mu.Lock()
+	ok := s.err == nil && !s.h.closed && s.h.sessions[s.id] == nil
+	if ok {
+		s.h.sessions[s.id] = s
+	}
+	s.mu.Unlock()
+	s.h.mu.Unlock()
+	if ok && s.h.o.SessionOpened != nil {
+		s.h.o.SessionOpened(s.id, s.p)
+	}
+	return ok
+}
+
+// session returns the session of p with an id, or nil.
+func (h *HTTP) session(id string, p *Principal) *frontSession {
+	h.mu.Lock()
+	s := h.sessions[id]
+	h.mu.Unlock()
+	if s == nil || s.owner != p.Key() {
+		return nil
+	}
+	s.touch()
+	return s
+}
+
+func (s *frontSession) touch() { s.used.Store(s.h.now.Load()) }
+
+// end ends the session: calls and streams with it.
+func (s *frontSession) end(reason error) {
+	s.mu.Lock()
+	if s.err != nil {
+		s.mu.Unlock()
+		return
+	}
+	s.err = reason
+	s.cancel()
+	for _, st := range s.streams {
+		st.log = nil
+		if st.standing {
+			st.ended = true // its connection sends what waits, and ends
+			if st.sink != nil {
+				st.sink.signal()
+			}
+		}
+	}
+	s.resumable = false
+	s.history, s.backlog = nil, frontQueue{}
+	s.h.kept.Add(-int64(s.kept))
+	s.kept = 0
+	s.mu.Unlock()
+
+	s.h.mu.Lock()
+	published := s.h.sessions[s.id] == s
+	if published {
+		delete(s.h.sessions, s.id)
+	}
+	s.h.opened--
+	if s.h.owners[s.owner]--; s.h.owners[s.owner] == 0 {
+		delete(s.h.owners, s.owner)
+	}
+	s.h.mu.Unlock()
+	if published && s.h.o.SessionClosed != nil {
+		s.h.o.SessionClosed(s.id, s.p, reason)
+	}
+}
+
+// errIdle is why a session ended that nobody used.
+var errIdle = errors.New("the session was not used")
+
+// idle is called by the clock for a session that was quiet for a while.
+func (s *frontSession) idle() {
+	s.mu.Lock()
+	busy := len(s.running) > 0
+	for _, st := range s.streams {
+		busy = busy || st.sink != nil
+	}
+	if !busy && s.err == nil {
+		s.forgetOld()
+	}
+	s.mu.Unlock()
+	if !busy && s.h.passed(s.used.Load(), s.h.o.SessionIdle) {
+		s.end(errIdle)
+	}
+}
+
+// start notes that a call runs, so that it can be cancelled.
+func (s *frontSession) start(c *frontCall) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return &Error{Status: 404, Err: errNoSession}
+	}
+	if s.running[c.id] != nil {
+		return &Error{Status: 400, Err: Errorf(CodeInvalidRequest, "a request with this id is still running in the session")}
+	}
+	s.running[c.id] = c
+	return nil
+}
+
+func (s *frontSession) stop(c *frontCall) {
+	s.mu.Lock()
+	delete(s.running, c.id)
+	s.mu.Unlock()
+	s.touch()
+	c.cancel()
+}
+
+// call has the host work on a request.
+func (s *frontSession) call(ex *frontExchange, c *frontCall, m *Message) (*Message, error) {
+	c.sess = s
+	ex.bind(s.ctx, c, m.ID)
+	return s.run(c, m)
+}
+
+func (s *frontSession) run(c *frontCall, m *Message) (reply *Message, err error) {
+	defer c.cancel()
+	if err := s.start(c); err != nil {
+		return nil, err
+	}
+	defer s.stop(c)
+	defer s.h.contain(m, &err)
+	return s.receiver.Receive(c, m)
+}
+
+// take handles what the client sent and wants no reply to.
+func (s *frontSession) take(m *Message) {
+	switch {
+	case m.IsResponse():
+		s.answered(m)
+	case m.Method == methodCancelled:
+		if id, ok := rawjson.Get(m.Params, "requestId"); ok {
+			s.mu.Lock()
+			c := s.running[string(id)]
+			s.mu.Unlock()
+			if c != nil {
+				c.cancel()
+			}
+		}
+	case m.Method == methodProgress && s.progress(m):
+	default:
+		s.order.Lock()
+		defer s.order.Unlock()
+		var err error // a notification has no reply
+		defer s.h.contain(m, &err)
+		_, err = s.receiver.Receive(s.ctx, m)
+	}
+}
+
+// progress hands progress on a request of the host to who made it.
+func (s *frontSession) progress(m *Message) bool {
+	token, ok := rawjson.Get(m.Params, "progressToken")
+	if !ok {
+		return false
+	}
+	var a *frontAsk
+	s.mu.Lock()
+	for _, o := range s.pending {
+		if o.token != "" && o.token == string(token) {
+			a = o
+		}
+	}
+	s.mu.Unlock()
+	if a == nil {
+		return false
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.over {
+		_, _ = a.related.Receive(a.ctx, m) // a notification has no reply
+	}
+	return true
+}
+
+// answered hands a response to the call that waits for it; one that nobody
+// waits for is dropped.
+func (s *frontSession) answered(m *Message) {
+	id, err := strconv.ParseUint(string(m.ID), 10, 64)
+	if err != nil {
+		return
+	}
+	s.mu.Lock()
+	a := s.pending[id]
+	delete(s.pending, id)
+	s.mu.Unlock()
+	if a != nil {
+		a.reply <- m // has room, and is filled once
+	}
+}
+
+// Call implements [Conn]: it asks the client. A request that belongs to a call
+// of the client leaves on that call's stream, any other on the one that a GET
+// opened.
+func (s *frontSession) Call(ctx context.Context, m *Message, related Receiver) (*Message, error) {
+	a := &frontAsk{reply: make(chan *Message, 1), ctx: ctx, related: related}
+	if related != nil {
+		if v, ok := rawjson.Get(m.Params, "_meta", "progressToken"); ok {
+			a.token = string(v)
+		}
+	}
+	s.mu.Lock()
+	if s.err != nil {
+		s.mu.Unlock()
+		return nil, ErrClosed
+	}
+	s.nextID++
+	id := s.nextID
+	s.pending[id] = a
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		delete(s.pending, id)
+		s.mu.Unlock()
+		a.mu.Lock()
+		a.over = true
+		a.mu.Unlock()
+	}()
+
+	wire := *m
+	wire.ID = strconv.AppendUint(nil, id, 10)
+	e := newFrontEvent(&wire)
+	if err := s.send(ctx, e); err != nil {
+		return nil, err
+	}
+	select {
+	case reply := <-a.reply:
+		out := *reply
+		out.ID = m.ID
+		return &out, nil
+	case <-ctx.Done():
+		s.withdraw(ctx, e, wire.ID)
+		return nil, ctx.Err()
+	case <-s.ctx.Done():
+		return nil, ErrClosed
+	}
+}
+
+// withdraw takes back a request, or cancels it when it has left.
+func (s *frontSession) withdraw(ctx context.Context, e *frontEvent, id json.RawMessage) {
+	s.mu.Lock()
+	for e.next != nil {
+		e = e.next
+	}
+	waiting := s.backlog.remove(e)
+	if st := e.stream; !waiting && st != nil && st.sink != nil {
+		waiting = st.sink.queue.remove(e)
+	}
+	s.mu.Unlock()
+	if waiting {
+		return
+	}
+	params := append([]byte(nil), `{"requestId":`...)
+	params = append(append(params, id...), '}')
+	cancelled := &Message{Method: methodCancelled, Params: params}
+	if s.send(ctx, newFrontEvent(cancelled)) != nil {
+		_ = s.send(s.ctx, newFrontEvent(cancelled)) // the client learns it when its answer finds nobody
+	}
+}
+
+// Notify implements [Conn]; what belongs to no call waits, within bounds, for
+// a GET.
+func (s *frontSession) Notify(ctx context.Context, m *Message) error {
+	if c, ok := ctx.Value(frontCallKey{}).(*frontCall); ok && c.sess == s && c.ex != nil && c.ex.sess == s && !s.old {
+		return c.ex.notify(m)
+	}
+	return s.post(newFrontEvent(m))
+}
+
+func (s *frontSession) send(ctx context.Context, e *frontEvent) error {
+	if c, ok := ctx.Value(frontCallKey{}).(*frontCall); ok && c.sess == s && c.ex != nil && c.ex.sess == s && !s.old {
+		return c.ex.send(e)
+	}
+	return s.post(e)
+}
+
+// post sends what belongs to no call: on the newest stream that a GET opened,
+// and otherwise when there is one.
+func (s *frontSession) post(e *frontEvent) error {
+	s.mu.Lock()
+	if s.err != nil {
+		s.mu.Unlock()
+		return ErrClosed
+	}
+	for _, st := range slices.Backward(s.standing) {
+		if st.sink == nil {
+			continue
+		}
+		dropped, err := st.add(e)
+		if err == nil {
+			s.mu.Unlock()
+			s.h.drop(s.id, dropped)
+			return nil
+		}
+		if s.old {
+			s.mu.Unlock()
+			s.end(err)
+			return err
+		}
+	}
+	for _, o := range s.backlog.events {
+		if len(e.data) <= 256 && e.class == eventPlain && bytes.Equal(o.data, e.data) {
+			s.mu.Unlock()
+			return nil // the same change of a list need not be told twice
+		}
+	}
+	limit := min(s.h.o.Queue, DefaultResume)
+	if e.class != eventPlain {
+		limit = min(limit, 64<<10)
+	}
+	dropped, full := s.backlog.add(e, limit)
+	s.mu.Unlock()
+	s.h.drop(s.id, dropped)
+	if full {
+		return Errorf(CodeLimit, "the client has no stream open (GET), and %d bytes wait for it already", limit)
+	}
+	return nil
+}
+
+// Listen implements [Conn], for a host whose Accept returns no receiver.
+func (s *frontSession) Listen(r Receiver) {
+	s.mu.Lock()
+	s.receiver = r
+	s.mu.Unlock()
+}
+
+// Close implements [Conn]: it ends the session. The handlers that serve it
+// belong to the front, whose Close joins them.
+func (s *frontSession) Close() error {
+	s.end(ErrClosed)
+	return nil
+}
+
+// Done implements [Done].
+func (s *frontSession) Done() <-chan struct{} { return s.ctx.Done() }
+
+// Err implements [Done].
+func (s *frontSession) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}

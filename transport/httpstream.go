@@ -1,0 +1,428 @@
+package transport
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/rawjson"
+)
+
+// errStreamEnded is returned for what comes after the reply of a request, or
+// after its stream was closed.
+var errStreamEnded = &Error{Err: errors.New("the stream of the request has ended")}
+
+// eventClass says what may be done with an event that a slow reader keeps
+// waiting.
+type eventClass uint8
+
+const (
+	eventPlain    eventClass = iota // requests and notifications: never dropped
+	eventReply                      // the last of a stream: never dropped, always taken
+	eventLog                        // may be dropped
+	eventProgress                   // may be dropped; the latest of a token replaces the others
+)
+
+// frontEvent is one message on its way to a client. Its bytes are immutable;
+// the other fields belong to the lock of its stream.
+type frontEvent struct {
+	stream *frontStream
+	seq    uint64
+	data   []byte
+	token  string // of progress
+	class  eventClass
+	gone   bool        // dropped, withdrawn, or moved to another stream
+	next   *frontEvent // what it became when it was moved
+}
+
+// cost is what an event takes in memory, roughly.
+func (e *frontEvent) cost() int { return len(e.data) + 128 }
+
+func newFrontEvent(m *Message) *frontEvent {
+	e := &frontEvent{data: m.Append(make([]byte, 0, m.Size()))}
+	if m.ID == nil {
+		switch m.Method {
+		case "notifications/message":
+			e.class = eventLog
+		case methodProgress:
+			e.class = eventProgress
+			if v, ok := rawjson.Get(m.Params, "progressToken"); ok {
+				e.token = string(v)
+			}
+		}
+	}
+	return e
+}
+
+// frontQueue is what waits for a reader.
+type frontQueue struct {
+	events []*frontEvent
+	bytes  int
+}
+
+// add appends e if it fits into limit, when need be by dropping what may be
+// dropped. It reports how many events were dropped, e perhaps among them, and
+// whether there is no room although e must not be dropped.
+func (q *frontQueue) add(e *frontEvent, limit int) (dropped int, full bool) {
+	if e.class != eventReply && len(q.events) > 0 && q.bytes+e.cost() > limit {
+		dropped = q.shed(e, limit)
+		if q.bytes+e.cost() > limit && len(q.events) > 0 {
+			if e.class == eventPlain {
+				return dropped, true
+			}
+			e.gone = true
+			return dropped + 1, false
+		}
+	}
+	q.events = append(q.events, e)
+	q.bytes += e.cost()
+	return dropped, false
+}
+
+// shed drops progress that newer progress, e's included, has overtaken, then
+// the oldest of what may be dropped, until e fits.
+func (q *frontQueue) shed(e *frontEvent, limit int) (dropped int) {
+	newest := map[string]*frontEvent{}
+	for _, o := range q.events {
+		if o.class == eventProgress {
+			newest[o.token] = o
+		}
+	}
+	if e.class == eventProgress {
+		newest[e.token] = e
+	}
+	drop := func(may func(*frontEvent) bool) {
+		kept := q.events[:0]
+		for _, o := range q.events {
+			if q.bytes+e.cost() > limit && may(o) {
+				o.gone = true
+				q.bytes -= o.cost()
+				dropped++
+				continue
+			}
+			kept = append(kept, o)
+		}
+		clear(q.events[len(kept):])
+		q.events = kept
+	}
+	drop(func(o *frontEvent) bool { return o.class == eventProgress && newest[o.token] != o })
+	drop(func(o *frontEvent) bool { return o.class == eventLog })
+	drop(func(o *frontEvent) bool { return o.class == eventProgress })
+	return dropped
+}
+
+// remove takes e out; false when it is not there.
+func (q *frontQueue) remove(e *frontEvent) bool {
+	for i, o := range q.events {
+		if o == e {
+			q.events = append(q.events[:i], q.events[i+1:]...)
+			q.bytes -= e.cost()
+			e.gone = true
+			return true
+		}
+	}
+	return false
+}
+
+// frontStream is one sequence of events for a client: that of a POST, or one
+// that a GET opened. In a session it outlives its connections: what was sent
+// is kept, within bounds, and a connection that breaks can be followed by
+// another.
+type frontStream struct {
+	h        *HTTP
+	sess     *frontSession // nil for a modern request: nothing is kept
+	standing bool          // opened by a GET: carries what belongs to no call
+	kind     string        // the type of its events; empty but for HTTP+SSE
+	num      uint64
+
+	mu    *sync.Mutex // the session's, or own
+	own   sync.Mutex
+	seq   uint64 // of the last event
+	lost  uint64 // events up to this one are no longer kept, or some of them
+	log   []*frontEvent
+	ended bool // nothing more will come
+	sink  *frontSink
+}
+
+// push sends an event.
+func (st *frontStream) push(e *frontEvent) error {
+	st.mu.Lock()
+	dropped, err := st.add(e)
+	st.mu.Unlock()
+	st.h.drop(st.session(), dropped)
+	return err
+}
+
+func (st *frontStream) session() string {
+	if st.sess == nil {
+		return ""
+	}
+	return st.sess.id
+}
+
+// add appends an event, with mu held.
+func (st *frontStream) add(e *frontEvent) (dropped int, err error) {
+	if st.ended || e.gone {
+		return 0, errStreamEnded
+	}
+	resumable := st.sess != nil && st.sess.resumable
+	if st.sink == nil && !resumable {
+		return 0, errStreamEnded
+	}
+	if k := st.sink; k != nil {
+		var full bool
+		if dropped, full = k.queue.add(e, st.h.o.Queue-k.flight); full {
+			st.h.o.Logger.Debug("a client reads too slowly; its stream is closed", "session", st.session(), "queue", st.h.o.Queue)
+			k.abort()
+			if !resumable || st.standing {
+				return dropped, errStreamEnded
+			}
+		} else if !e.gone {
+			k.signal()
+		}
+	}
+	if e.gone {
+		return dropped, nil
+	}
+	st.seq++
+	e.stream, e.seq = st, st.seq
+	if resumable {
+		st.log = append(st.log, e)
+		st.sess.keep(e)
+	}
+	return dropped, nil
+}
+
+// finish sends the reply, which may be nil, and ends the stream.
+func (st *frontStream) finish(reply []byte) {
+	st.mu.Lock()
+	if reply != nil {
+		_, _ = st.add(&frontEvent{data: reply, class: eventReply}) // without a connection it is kept, or lost as the connection was
+	}
+	st.ended = true
+	if st.sink != nil {
+		st.sink.signal()
+	}
+	if st.sess != nil {
+		st.sess.forget(st)
+	}
+	st.mu.Unlock()
+}
+
+// attach makes k the stream's connection, with mu held. What the last one was
+// not given is given to k by the caller.
+func (st *frontStream) attach(k *frontSink) {
+	if st.sink != nil {
+		st.sink.abort()
+	}
+	k.st, st.sink = st, k
+	st.h.streams.Add(1)
+}
+
+// detach undoes attach, with mu held. It is idempotent.
+func (st *frontStream) detach(k *frontSink) {
+	if k.detached {
+		return
+	}
+	k.detached = true
+	st.h.streams.Add(-1)
+	if st.sink == k {
+		st.sink = nil
+	}
+	if st.sess != nil {
+		st.sess.detached(st, k)
+	}
+	k.queue = frontQueue{}
+}
+
+// frontSink is one connection of a stream. Its run writes; everybody else
+// only queues.
+type frontSink struct {
+	st   *frontStream
+	w    http.ResponseWriter
+	rc   *http.ResponseController
+	wake chan struct{}
+	hail []byte // written first
+	get  bool   // a GET opened it
+
+	// Under the lock of the stream:
+	queue    frontQueue
+	flight   int // bytes that are being written
+	writing  bool
+	aborted  bool
+	detached bool
+}
+
+func newFrontSink(w http.ResponseWriter, rc *http.ResponseController) *frontSink {
+	return &frontSink{w: w, rc: rc, wake: make(chan struct{}, 1)}
+}
+
+func (k *frontSink) signal() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// abort ends the connection at once, with the stream's lock held.
+func (k *frontSink) abort() {
+	if k.aborted {
+		return
+	}
+	k.aborted = true
+	if k.writing {
+		_ = k.rc.SetWriteDeadline(time.Unix(1, 0)) // not every writer has deadlines
+	}
+	k.st.detach(k)
+	k.signal()
+}
+
+// Headers of a stream of events.
+var (
+	valueEvents  = []string{typeEvents}
+	valueNoCache = []string{"no-cache, no-transform"}
+	valueNo      = []string{"no"}
+)
+
+// run writes until the stream has ended, the connection breaks, ctx ends or
+// somebody calls abort. It is called once, by the one goroutine that may use
+// the writer meanwhile.
+func (k *frontSink) run(ctx context.Context) {
+	mu := k.st.mu
+	mu.Lock()
+	k.writing = true
+	idle := len(k.queue.events) == 0
+	mu.Unlock()
+	ok := false
+	defer func() {
+		mu.Lock()
+		k.writing = false
+		k.st.detach(k)
+		mu.Unlock()
+		// The end of the body is still to be written. A reader that has been
+		// too slow for the rest gets little time for it.
+		var last time.Time
+		if !ok {
+			last = time.Now().Add(min(k.st.h.o.WriteTimeout, 5*time.Second))
+		}
+		_ = k.rc.SetWriteDeadline(last)
+	}()
+
+	h := k.w.Header()
+	h["Content-Type"] = valueEvents
+	h["Cache-Control"] = valueNoCache
+	h["X-Accel-Buffering"] = valueNo
+	k.w.WriteHeader(http.StatusOK)
+	p := writeBuffers.Get().(*[]byte)
+	buf := append((*p)[:0], k.hail...)
+	defer func() { putBuffer(p, buf) }()
+	if idle && len(buf) == 0 {
+		buf = append(buf, ":\n\n"...)
+	}
+	if len(buf) > 0 && k.write(buf) != nil {
+		return
+	}
+	quiet := time.NewTimer(k.st.h.o.KeepAlive)
+	defer quiet.Stop()
+	for {
+		var more bool
+		if buf, more = k.take(buf[:0]); len(buf) == 0 {
+			if !more {
+				ok = !k.wasAborted()
+				return
+			}
+			select {
+			case <-k.wake:
+				continue
+			case <-quiet.C:
+				buf = append(buf, ":\n\n"...)
+			case <-ctx.Done():
+				return
+			}
+		}
+		if k.write(buf) != nil {
+			return
+		}
+		quiet.Reset(k.st.h.o.KeepAlive)
+	}
+}
+
+func (k *frontSink) wasAborted() bool {
+	k.st.mu.Lock()
+	defer k.st.mu.Unlock()
+	return k.aborted
+}
+
+// take encodes the next events. more says whether others may come.
+func (k *frontSink) take(buf []byte) (_ []byte, more bool) {
+	st := k.st
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	k.flight = 0
+	if k.aborted {
+		return buf, false
+	}
+	n := 0
+	for _, e := range k.queue.events {
+		if n > 0 && len(buf)+len(e.data) > writeChunk/4 {
+			break
+		}
+		buf = AppendEvent(buf, st.eventID(e.seq), st.kind, 0, e.data)
+		k.flight += e.cost()
+		n++
+	}
+	clear(k.queue.events[:n])
+	k.queue.events = k.queue.events[n:]
+	k.queue.bytes -= k.flight
+	if len(k.queue.events) == 0 {
+		k.queue.events = nil
+	}
+	return buf, !st.ended || n > 0
+}
+
+// eventID names an event for Last-Event-ID: the stream and the place in it.
+// Sessions check who asks, so an id is no secret.
+func (st *frontStream) eventID(seq uint64) string {
+	if st.sess == nil || !st.sess.resumable {
+		return ""
+	}
+	var b [48]byte
+	id := strconv.AppendUint(b[:0], st.num, 10)
+	id = append(id, '-')
+	return string(strconv.AppendUint(id, seq, 10))
+}
+
+// write gives b to the connection, with a deadline for each part.
+func (k *frontSink) write(b []byte) error {
+	for len(b) > 0 {
+		if err := k.arm(); err != nil {
+			return err
+		}
+		n := min(len(b), writeChunk)
+		if _, err := k.w.Write(b[:n]); err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	if err := k.arm(); err != nil {
+		return err
+	}
+	if err := k.rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return nil
+}
+
+// arm sets the deadline of the next write, unless the connection is to end.
+func (k *frontSink) arm() error {
+	k.st.mu.Lock()
+	defer k.st.mu.Unlock()
+	if k.aborted {
+		return errStreamEnded
+	}
+	_ = k.rc.SetWriteDeadline(time.Now().Add(k.st.h.o.WriteTimeout)) // not every writer has deadlines
+	return nil
+}
