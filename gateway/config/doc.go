@@ -1,0 +1,85 @@
+// Package config reads the configuration file of a gateway into
+// [gateway.Options].
+//
+//	kinds := &config.Kinds{
+//		Runtimes: map[string]config.Factory[runtime.Runtime]{
+//			"process": config.FactoryOf(func(_ context.Context, o *process.Options) (runtime.Runtime, error) {
+//				return process.New(o), nil
+//			}),
+//		},
+//		Plain: "process",
+//	}
+//	cfg, err := config.Load(ctx, "gatehouse.yaml", kinds)
+//	if err != nil {
+//		return err // every fault, with FILE:LINE:COLUMN and key
+//	}
+//	defer cfg.Close()
+//	gw, err := gateway.New(cfg.Options)
+//
+// The package imports no driver: what a file may name is what the program
+// puts into [Kinds], its own interceptors and runtimes included.
+//
+// # The file
+//
+// The file is YAML 1.2 or JSON:
+//
+//	version: 1                      # of this format; may be left out
+//	listen: 127.0.0.1:8811
+//	publicURL: https://mcp.example.com/mcp
+//	servers:
+//	  files:
+//	    command: [mcp-server-files, /srv/docs]   # or command: mcp-server-files, args: [/srv/docs]
+//	    env: {LOG: warn, TOKEN: "${FILES_TOKEN}"}
+//	    cwd: /srv
+//	  docs:
+//	    url: https://docs.example.com/mcp
+//	    headers: {Authorization: "Bearer ${DOCS_TOKEN}"}
+//	    instance: shared            # session (the default), principal, call or shared
+//	    idleTimeout: 10m            # or never
+//	    startTimeout: 30s
+//	  query:
+//	    image: docker.io/mcp/query@sha256:…
+//	    interactive: true
+//	    maxLine: 16MiB
+//	unprefixed: files               # its tools keep their bare names
+//	secrets: {vault: {kind: vault, address: …}}
+//	runtime: {driver: containerd, namespace: mcp}
+//	interceptors: [log, {ratelimit: {perMinute: 60}}]
+//	auth: {apikeys: {file: keys.txt}}
+//	admin: {disabled: false}
+//	state: /var/lib/gatehouse
+//
+// Files of MCP clients are read as they are: mcpServers is another name for
+// servers, whose entries may also hold the keys of other programs. Those that
+// do not matter to a gateway are accepted and ignored: autoApprove,
+// alwaysAllow, trust, timeout, initTimeout, description, name, title, icon,
+// gallery, version, tags, metadata, dev. Those that would be missed are
+// refused with the reason: tools, includeTools, excludeTools, disabledTools,
+// envFile. Both forms know disabled, which leaves the server out, and type
+// (stdio, http, streamable-http, sse), which must fit the other keys.
+//
+// Other top-level keys are catalogs, trust, profiles, mapping, telemetry and
+// cluster. A section that this program has no kind for is a fault, not
+// silence. Limits and timeouts of the gateway as a whole are set in Go
+// ([gateway.Limits], [gateway.Timeouts]).
+//
+// # References
+//
+// In the values of env and headers, ${NAME} stands for what the provider of
+// the kind "env" has under NAME, and a whole secret://PROVIDER/PATH#FIELD for
+// what the provider of that name in the section secrets has under PATH#FIELD.
+// ${env:NAME} is read as ${NAME}; $${ is a plain ${. A server can resolve the
+// references of its own entry and no others. Everywhere else, in args too,
+// text stands for itself.
+//
+// # Faults
+//
+// Load reports all faults at once, joined; each is a [*Fault].
+//
+// # Reload
+//
+// [Config.Reload] reads the file again. Drivers of unchanged sections and
+// launchers of unchanged URLs are taken over; other launchers are made anew,
+// and a gateway tells by their definition which servers stayed the same. Close each Config once nothing
+// uses it any more: a driver that two of them share is closed with the last.
+package config

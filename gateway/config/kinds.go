@@ -1,0 +1,83 @@
+package config
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/gatehouse-mcp/gatehouse/interceptor"
+	"github.com/gatehouse-mcp/gatehouse/runtime"
+	"github.com/gatehouse-mcp/gatehouse/secrets"
+	"github.com/gatehouse-mcp/gatehouse/transport"
+)
+
+// Kinds is what a program brings for its files to name. Every field may be
+// empty.
+type Kinds struct {
+	// Runtimes, Interceptors, Secrets and Auth are the drivers by the names
+	// that a file uses. The kind "env" of Secrets resolves ${NAME}; it needs
+	// no entry in the file.
+	Runtimes     map[string]Factory[runtime.Runtime]
+	Interceptors map[string]Factory[interceptor.Interceptor]
+	Secrets      map[string]Factory[secrets.Provider]
+	Auth         map[string]Factory[transport.Authenticator]
+
+	// Plain names the kind of Runtimes that runs `command:` servers as plain
+	// processes, which nothing confines. Without it they are refused.
+	Plain string
+
+	// Driver names the kind of Runtimes that runs `image:` servers where the
+	// file says nothing else in runtime.driver.
+	Driver string
+
+	// Remote makes the launchers of `url:` servers. Without it they are
+	// refused. Whether a server speaks Streamable HTTP or the older HTTP+SSE
+	// is for the launcher to find out.
+	Remote func(Remote) (runtime.Launcher, error)
+
+	// StateHome is the folder in which a file that says no `state` gets a
+	// folder of its own: STATEHOME/gatehouse/HASH.
+	StateHome string
+}
+
+// Remote is a server at a URL.
+type Remote struct {
+	URL     string
+	Headers map[string]secrets.Value
+}
+
+// Factory makes drivers of one kind. It is safe for concurrent use.
+type Factory[T any] interface {
+	// Options returns a pointer to a new options struct, filled with the
+	// defaults. The section of the file is decoded into it, and the schema
+	// is made from its type.
+	Options() any
+
+	// Make makes a driver of the options that Options returned. A driver
+	// that is an [io.Closer] is closed by [Config.Close]. ctx bounds the
+	// making alone.
+	Make(ctx context.Context, options any) (T, error)
+}
+
+// FactoryOf makes a [Factory] of a function. The options of an empty section
+// are the zero O.
+func FactoryOf[O, T any](f func(ctx context.Context, options *O) (T, error)) Factory[T] {
+	return factoryFunc[O, T](f)
+}
+
+type factoryFunc[O, T any] func(ctx context.Context, options *O) (T, error)
+
+func (f factoryFunc[O, T]) Options() any { return new(O) }
+
+func (f factoryFunc[O, T]) Make(ctx context.Context, options any) (T, error) {
+	o, ok := options.(*O)
+	if !ok {
+		var none T
+		return none, fmt.Errorf("the options are %T, not %T", options, o)
+	}
+	return f(ctx, o)
+}
+
+// names lists the kinds of a section for a message.
+func names[T any](m map[string]Factory[T]) []string { return slices.Sorted(maps.Keys(m)) }

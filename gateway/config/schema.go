@@ -1,0 +1,131 @@
+package config
+
+import (
+	"encoding/json"
+	"maps"
+	"reflect"
+	"slices"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/strictyaml"
+)
+
+// Schema returns the JSON Schema (draft 2020-12) of the files that [Load]
+// reads with k. With nil it describes the files of any program: the names of
+// kinds and their options are open. That is schema.json of this package.
+func Schema(k *Kinds) []byte {
+	s := strictyaml.Schema(reflect.TypeFor[file](), func(t reflect.Type) map[string]any { return custom(t, k) })
+	s["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+	s["title"] = "Configuration of a Gatehouse gateway"
+	s["properties"].(map[string]any)["version"].(map[string]any)["const"] = 1
+	b, err := json.MarshalIndent(s, "", "  ")
+	if err != nil { // maps, slices and strings alone
+		panic(err)
+	}
+	return append(b, '\n')
+}
+
+// custom describes the sections whose form depends on the kinds; nil for all
+// other types.
+func custom(t reflect.Type, k *Kinds) map[string]any {
+	switch t {
+	case reflect.TypeFor[authSection]():
+		if k == nil {
+			return openChoice()
+		}
+		return choice(k.Auth)
+	case reflect.TypeFor[chainSection]():
+		items := openChoice()
+		if k != nil {
+			items = choice(k.Interceptors)
+		}
+		return map[string]any{"type": "array", "items": items}
+	case reflect.TypeFor[secretsSection]():
+		if k == nil {
+			return map[string]any{"type": "object", "additionalProperties": map[string]any{"type": []string{"object", "null"}, "properties": map[string]any{"kind": map[string]any{"type": "string"}}}}
+		}
+		return providersSchema(k)
+	case reflect.TypeFor[runtimeSection]():
+		if k == nil {
+			return map[string]any{"type": "object", "properties": map[string]any{"driver": map[string]any{"type": "string"}}}
+		}
+		return runtimeSchema(k)
+	case reflect.TypeFor[unknownSection]():
+		if k == nil {
+			return map[string]any{}
+		}
+		return map[string]any{"not": map[string]any{}}
+	}
+	return nil
+}
+
+func openChoice() map[string]any {
+	return map[string]any{"anyOf": []any{
+		map[string]any{"type": "string"},
+		map[string]any{"type": "object", "minProperties": 1, "maxProperties": 1},
+	}}
+}
+
+// choice describes KIND or {KIND: options}.
+func choice[T any](m map[string]Factory[T]) map[string]any {
+	if len(m) == 0 {
+		return map[string]any{"not": map[string]any{}}
+	}
+	props := make(map[string]any, len(m))
+	for kind, f := range m {
+		props[kind] = options(f)
+	}
+	return map[string]any{"anyOf": []any{
+		map[string]any{"type": "string", "enum": names(m)},
+		map[string]any{"type": "object", "properties": props, "additionalProperties": false, "minProperties": 1, "maxProperties": 1},
+	}}
+}
+
+// options describes the options of a kind.
+func options[T any](f Factory[T]) map[string]any {
+	return strictyaml.Schema(reflect.TypeOf(f.Options()).Elem(), nil)
+}
+
+// with adds a key that names the kind beside its options.
+func with(schema map[string]any, key string, value map[string]any, required bool) map[string]any {
+	schema = maps.Clone(schema)
+	props := maps.Clone(schema["properties"].(map[string]any))
+	props[key] = value
+	schema["properties"] = props
+	if required {
+		old, _ := schema["required"].([]string)
+		schema["required"], schema["type"] = append(slices.Clone(old), key), "object"
+	}
+	return schema
+}
+
+// providersSchema describes NAME: {kind: KIND, options…}; a name that is a
+// kind needs no kind.
+func providersSchema(k *Kinds) map[string]any {
+	props := make(map[string]any)
+	var any []any
+	for _, kind := range names(k.Secrets) {
+		o := options(k.Secrets[kind])
+		any = append(any, with(o, "kind", map[string]any{"const": kind}, true))
+	}
+	for _, kind := range names(k.Secrets) {
+		o := options(k.Secrets[kind])
+		props[kind] = map[string]any{"anyOf": append([]any{with(o, "kind", map[string]any{"const": kind}, false)}, any...)}
+	}
+	s := map[string]any{"type": "object", "properties": props, "additionalProperties": false}
+	if any != nil {
+		s["additionalProperties"] = map[string]any{"anyOf": any}
+	}
+	return s
+}
+
+// runtimeSchema describes {driver: KIND, options…}.
+func runtimeSchema(k *Kinds) map[string]any {
+	var any []any
+	for _, kind := range names(k.Runtimes) {
+		any = append(any, with(options(k.Runtimes[kind]), "driver", map[string]any{"const": kind}, kind != k.Driver))
+	}
+	if any == nil {
+		return map[string]any{"not": map[string]any{}}
+	}
+	return map[string]any{"anyOf": any}
+}

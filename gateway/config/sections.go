@@ -1,0 +1,201 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/strictyaml"
+	"github.com/gatehouse-mcp/gatehouse/runtime"
+	"github.com/gatehouse-mcp/gatehouse/secrets"
+)
+
+// sections makes the drivers that the file names.
+func (l *loader) sections(f *file, cfg *Config) {
+	for _, s := range []struct {
+		n    unknownSection
+		what string
+	}{
+		{f.Catalogs, "catalogs"}, {f.Trust, "trust policies"}, {f.Profiles, "profiles"}, {f.Mapping, "profiles"},
+		{f.Telemetry, "telemetry"}, {f.Cluster, "clusters"},
+	} {
+		if n := node(s.n); n.Present() {
+			l.dec.Fault(n, "this program has no %s: remove the section", s.what)
+		}
+	}
+	if n := node(f.Auth); n.Present() {
+		if kind, opts, ok := l.choice(n, "auth", names(l.kinds.Auth)); ok {
+			cfg.Options.Authenticator, _ = make1(l, "auth", kind, opts, l.kinds.Auth[kind])
+			if f.PublicURL == "" {
+				l.dec.Fault(n, "auth needs publicURL: it is what tokens are issued for, and never taken from a request")
+			}
+		}
+	}
+	if n := node(f.Chain); n.Present() {
+		for _, item := range l.items(n) {
+			if kind, opts, ok := l.choice(item, "interceptors", names(l.kinds.Interceptors)); ok {
+				if ic, ok := make1(l, "interceptors", kind, opts, l.kinds.Interceptors[kind]); ok {
+					cfg.Options.Interceptors = append(cfg.Options.Interceptors, ic)
+				}
+			}
+		}
+	}
+	cfg.Options.Secrets = l.secrets(node(f.Secrets))
+}
+
+func (l *loader) items(n node) []node {
+	var items []node
+	l.dec.Decode(n, &items)
+	return items
+}
+
+// choice reads KIND or {KIND: options}.
+func (l *loader) choice(n node, section string, kinds []string) (kind string, opts node, ok bool) {
+	at := n
+	if text, isText := n.Text(); isText {
+		kind = text
+	} else {
+		failed := l.dec.Failed()
+		l.dec.Pairs(n, func(k string, place, v node) {
+			if kind != "" {
+				l.dec.Fault(place, "one kind stands here: %q came first", kind)
+				return
+			}
+			kind, at, opts = k, place, v
+		})
+		if l.dec.Failed() > failed {
+			return "", node{}, false
+		}
+	}
+	return kind, opts, l.known(at, section, kind, kinds)
+}
+
+// known checks that the program has a kind.
+func (l *loader) known(at node, section, kind string, kinds []string) bool {
+	switch {
+	case len(kinds) == 0:
+		l.dec.Fault(at, "this program has no kinds of %s: remove the section", section)
+	case kind == "":
+		l.dec.Fault(at, "the kind is missing; this program has %s", strings.Join(kinds, ", "))
+	case !slices.Contains(kinds, kind):
+		l.dec.Fault(at, "there is no kind %q of %s%s; this program has %s", kind, section, strictyaml.Hint(kind, kinds), strings.Join(kinds, ", "))
+	default:
+		return true
+	}
+	return false
+}
+
+// make1 makes one driver, or takes it over.
+func make1[T any](l *loader, section, kind string, opts node, f Factory[T], others ...string) (T, bool) {
+	var none T
+	o := f.Options()
+	failed := l.dec.Failed()
+	l.dec.DecodeBeside(opts, o, others...)
+	if l.dec.Failed() > failed {
+		return none, false
+	}
+	v, err := l.drivers.get(section+" "+kind+" "+opts.Digest(), func() (any, error) { return f.Make(l.ctx, o) })
+	if err != nil {
+		at := opts
+		if !at.Present() {
+			at = l.root.Get(section)
+		}
+		l.dec.Fault(at, "%v", err)
+		return none, false
+	}
+	return v.(T), true
+}
+
+// runtime makes the driver of a kind, one for all servers; the section runtime
+// has its options when it names that kind.
+func (l *loader) runtime(kind, driver string, section node) (runtime.Runtime, bool) {
+	if kind != driver {
+		section = node{}
+	}
+	if rt, made := l.runtimes[kind]; made {
+		return rt, rt != nil
+	}
+	rt, ok := make1(l, "runtime", kind, section, l.kinds.Runtimes[kind], "driver")
+	l.runtimes[kind] = rt
+	return rt, ok
+}
+
+// secrets makes the providers and joins them to one that resolves what the
+// file names, and nothing else.
+func (l *loader) secrets(n node) secrets.Provider {
+	p := &providers{byName: make(map[string]secrets.Provider), named: make(map[secrets.Ref]bool)}
+	declared := make(map[string]bool)
+	if n.Present() {
+		l.dec.Pairs(n, func(name string, at, v node) {
+			declared[name] = true
+			var head struct{ Kind string }
+			kind := name
+			if k := v.Get("kind"); k.Present() {
+				at = k
+				l.dec.Decode(k, &head.Kind)
+				kind = head.Kind
+			}
+			if l.known(at, "secrets", kind, names(l.kinds.Secrets)) {
+				if prov, ok := make1(l, "secrets", kind, v, l.kinds.Secrets[kind], "kind"); ok {
+					p.byName[name] = prov
+				}
+			}
+		})
+	}
+	if f := l.kinds.Secrets[envProvider]; f != nil && !declared[envProvider] {
+		if prov, ok := make1(l, "secrets", envProvider, node{}, f); ok {
+			p.byName[envProvider] = prov
+		}
+		declared[envProvider] = true
+	}
+	for _, v := range l.values {
+		for _, ref := range v.val.Refs() {
+			name, _ := split(ref)
+			switch {
+			case declared[name]:
+				p.named[ref] = true
+			case name == envProvider:
+				l.dec.Fault(v.at, "this program resolves no ${%s}: it has no kind %q of secrets", ref, envProvider)
+			default:
+				l.dec.Fault(v.at, "secret://%s: the section secrets has no %q%s", ref, name, strictyaml.Hint(name, slices.Sorted(maps.Keys(declared))))
+			}
+		}
+	}
+	return p
+}
+
+// envProvider is the name of the provider of ${NAME}.
+const envProvider = "env"
+
+// split parts a reference into the provider's name and what that one gets.
+func split(ref secrets.Ref) (provider string, rest secrets.Ref) {
+	if name, rest, ok := strings.Cut(string(ref), "/"); ok {
+		return name, secrets.Ref(rest)
+	}
+	return envProvider, ref
+}
+
+// providers are the providers of one file.
+type providers struct {
+	byName map[string]secrets.Provider
+	named  map[secrets.Ref]bool
+}
+
+var _ secrets.Provider = (*providers)(nil)
+
+// Resolve implements [secrets.Provider]: a provider gets the part of the
+// reference that stands behind its name.
+func (p *providers) Resolve(ctx context.Context, ref secrets.Ref) (secrets.Secret, error) {
+	if !p.named[ref] {
+		return secrets.Secret{}, fmt.Errorf("%s is not named in the configuration: %w", ref, secrets.ErrNotFound)
+	}
+	name, rest := split(ref)
+	prov := p.byName[name]
+	if prov == nil {
+		return secrets.Secret{}, errors.Join(fmt.Errorf("there is no provider %q", name), secrets.ErrNotFound)
+	}
+	return prov.Resolve(ctx, rest)
+}
