@@ -1,0 +1,42 @@
+//go:build !unix
+
+package admin
+
+import (
+	"io/fs"
+	"os"
+)
+
+// lock is a file that one process at a time holds open. Systems other than
+// unix refuse to remove a file that is open: that is the test of life.
+type lock struct{ f *os.File }
+
+// acquire takes the lock of a file, or fails at once.
+func acquire(path string) (*lock, error) {
+	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
+		return nil, err
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return &lock{f}, nil
+}
+
+// release gives the lock back and removes the file.
+func (l *lock) release() {
+	_ = l.f.Close()
+	_ = os.Remove(l.f.Name())
+}
+
+// close gives the lock back and leaves the file.
+func (l *lock) close() { _ = l.f.Close() }
+
+// exposed says why a folder is not private. Access lists are not read: a
+// folder in the user's profile is private by them.
+func exposed(st fs.FileInfo) string {
+	if !st.IsDir() {
+		return "is no folder"
+	}
+	return ""
+}

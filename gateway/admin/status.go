@@ -1,0 +1,92 @@
+package admin
+
+import (
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/gateway"
+)
+
+// Status is [gateway.Status] as it travels.
+type Status struct {
+	ID       string    `json:"id"`
+	Name     string    `json:"name"`
+	Version  string    `json:"version"`
+	PID      int       `json:"pid,omitempty"`
+	URL      string    `json:"url,omitempty"` // of the MCP endpoint; empty on stdio
+	Config   string    `json:"config,omitempty"`
+	Started  time.Time `json:"started"`
+	Calls    int64     `json:"calls"`
+	InFlight int64     `json:"inFlight"`
+	Servers  []Server  `json:"servers"`
+	Sessions []Session `json:"sessions"`
+}
+
+// Server is one server.
+type Server struct {
+	Name      string     `json:"name"`
+	Prefix    string     `json:"prefix,omitempty"`
+	Scope     string     `json:"instance"`
+	State     string     `json:"state"`
+	Error     string     `json:"error,omitempty"`
+	Era       string     `json:"era,omitempty"`
+	Protocol  string     `json:"protocol,omitempty"`
+	Kind      string     `json:"kind,omitempty"`
+	Confined  string     `json:"confined,omitempty"`
+	Calls     int64      `json:"calls"`
+	Instances []Instance `json:"instances"`
+}
+
+// Instance is one running copy of a server.
+type Instance struct {
+	ID        string    `json:"id"`
+	Server    string    `json:"server"`
+	State     string    `json:"state"`
+	Principal string    `json:"principal,omitempty"`
+	Session   string    `json:"session,omitempty"`
+	Started   time.Time `json:"started"`
+	Calls     int64     `json:"calls"`
+}
+
+// Session is one session of a client.
+type Session struct {
+	ID        string    `json:"id"`
+	Principal string    `json:"principal"`
+	Client    string    `json:"client,omitempty"` // as the client says
+	Protocol  string    `json:"protocol,omitempty"`
+	Era       string    `json:"era"`
+	Opened    time.Time `json:"opened"`
+	LastUsed  time.Time `json:"lastUsed"`
+	Calls     int64     `json:"calls"`
+}
+
+// statusOf translates a status.
+func statusOf(g gateway.Status) Status {
+	st := Status{
+		ID: g.ID, Name: g.Name, Version: g.Version, Started: g.Started, Calls: g.Calls, InFlight: g.InFlight,
+		Servers: make([]Server, 0, len(g.Servers)), Sessions: make([]Session, 0, len(g.Sessions)),
+	}
+	for _, s := range g.Servers {
+		srv := Server{
+			Name: s.Name, Prefix: s.Prefix, Scope: string(s.Scope), State: string(s.State), Error: s.Error,
+			Era: s.Era, Protocol: s.Protocol, Kind: s.Kind, Calls: s.Calls, Instances: make([]Instance, 0, len(s.Instances)),
+		}
+		for _, i := range s.Instances {
+			srv.Instances = append(srv.Instances, Instance{
+				ID: i.ID, Server: i.Server, State: string(i.State), Principal: i.Principal, Session: i.Session,
+				Started: i.Started, Calls: i.Calls,
+			})
+		}
+		st.Servers = append(st.Servers, srv)
+	}
+	for _, s := range g.Sessions {
+		client := s.Client.Name
+		if s.Client.Version != "" {
+			client += " " + s.Client.Version
+		}
+		st.Sessions = append(st.Sessions, Session{
+			ID: s.ID, Principal: s.Principal, Client: client, Protocol: s.Client.ProtocolVersion, Era: s.Era,
+			Opened: s.Opened, LastUsed: s.LastUsed, Calls: s.Calls,
+		})
+	}
+	return st
+}
