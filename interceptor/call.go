@@ -63,7 +63,8 @@ type Call struct {
 	// object: the bytes themselves are immutable.
 	Params json.RawMessage
 
-	host Host
+	host  Host
+	fault *Denial // of arguments that can be read in two ways; ends the call
 }
 
 // Client is what a client said of itself. Nothing of it is proven.

@@ -59,6 +59,7 @@ const (
 	codeDepth
 	codeDuplicate
 	codeCase
+	codeFold
 	codeUTF8
 	codeNUL
 	codeSurrogate
@@ -88,6 +89,7 @@ var details = [...]struct {
 	codeTrailing:  {RuleSyntax, "text follows the value; send exactly one value"},
 	codeDepth:     {RuleDepth, "nested deeper than the limit of %d levels; flatten the value"},
 	codeDuplicate: {RuleDuplicate, "the key stands twice in its object; send it once"},
+	codeFold:      {RuleCase, "the key equals another of its object but for its case; send one of them"},
 	codeCase:      {RuleCase, "the key equals %q but for its case; spell it so or drop it"},
 	codeUTF8:      {RuleUTF8, "bytes that are not UTF-8; encode the text as UTF-8"},
 	codeNUL:       {RuleText, `the text holds a NUL (\u0000); remove it`},

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
+	"encoding/json"
 	"math/bits"
 	"slices"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -31,6 +33,7 @@ type keyset struct {
 	first   [56]keyRef
 	more    []keyRef
 	decoded []byte
+	fold    bool // compare under Unicode simple case folding
 }
 
 // from returns the list from i on.
@@ -112,6 +115,9 @@ func (s *keyset) add(start, end int, fl strFlags) code {
 		s.decoded, _ = unescape(s.decoded, s.b[start+1:end-1])
 		k.off, k.n = off, ^(len(s.decoded) - off)
 	}
+	if s.fold {
+		s.foldLast(&k)
+	}
 	k.hash = hash(s.text(k))
 	if mine := s.from(s.start); len(mine) < fewKeys {
 		for i := range mine {
@@ -126,6 +132,108 @@ func (s *keyset) add(start, end int, fl strFlags) code {
 
 // last returns the decoded text of the key that was added last.
 func (s *keyset) last() []byte { return s.text(s.from(s.n - 1)[0]) }
+
+// foldLast makes k stand for its folded text.
+func (s *keyset) foldLast(k *keyRef) {
+	text := s.text(*k)
+	plain := true
+	for _, c := range text {
+		if c >= utf8.RuneSelf || 'A' <= c && c <= 'Z' {
+			plain = false
+			break
+		}
+	}
+	if plain {
+		return
+	}
+	off := len(s.decoded)
+	s.decoded = appendFolded(s.decoded, text)
+	k.off, k.n = off, ^(len(s.decoded) - off)
+}
+
+// appendFolded appends one and the same text for all texts that are equal
+// under Unicode simple case folding. What it appends for ASCII is lower case.
+func appendFolded(dst, text []byte) []byte {
+	for len(text) > 0 {
+		c := text[0]
+		if c < utf8.RuneSelf {
+			if 'A' <= c && c <= 'Z' {
+				c |= 0x20
+			}
+			dst = append(dst, c)
+			text = text[1:]
+			continue
+		}
+		r, n := utf8.DecodeRune(text)
+		text = text[n:]
+		least := r
+		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
+			least = min(least, f)
+		}
+		if least < utf8.RuneSelf {
+			least = unicode.ToLower(least)
+		}
+		dst = utf8.AppendRune(dst, least)
+	}
+	return dst
+}
+
+// CheckFold makes sure that no object in v, at whatever depth, holds two keys
+// that are equal under Unicode simple case folding: readers that ignore case
+// take them for one. It refuses what [Valid] refuses, and invalid UTF-8. The
+// error is a [*Fault] whose path begins with root.
+func CheckFold(v []byte, root string, depth int) error {
+	keys := keyset{b: v, fold: true}
+	at, c := scan(v, 0, depth, &keys)
+	switch {
+	case c == codeOK:
+		return nil
+	case c == codeDuplicate:
+		c = codeFold
+	}
+	return fault(v, root, at, c, depth)
+}
+
+// Lookup returns the value of a key in an object, like [Get], and reports
+// whether the object can be read in two ways: two of its keys are equal under
+// Unicode simple case folding, or one of them equals key only so. Values are
+// not looked into.
+func Lookup(obj []byte, key string) (value json.RawMessage, ok, ambiguous bool) {
+	i := ws(obj, 0)
+	if i >= len(obj) || obj[i] != '{' {
+		return nil, false, false
+	}
+	var buf [64]byte
+	folded := appendFolded(buf[:0], []byte(key))
+	keys := keyset{b: obj, fold: true}
+	keys.open()
+	m := members{b: obj, pos: i}
+	for m.next() {
+		if keys.add(m.key, m.keyEnd, m.flags) != codeOK {
+			return nil, false, true
+		}
+		exact := KeyIs(obj[m.key:m.keyEnd], key)
+		if !exact && bytes.Equal(keys.last(), folded) {
+			return nil, false, true
+		}
+		start := m.pos
+		end, c := skip(obj, start, noLimit)
+		if c != codeOK {
+			return nil, false, true
+		}
+		m.pos = end
+		if exact {
+			value, ok = obj[start:end:end], true
+		}
+	}
+	if m.fault != codeOK {
+		return nil, false, true
+	}
+	if _, dup := keys.close(); dup {
+		return nil, false, true
+	}
+	return value, ok, false
+}
 
 // hash need not resist an attacker: keys with one hash are compared, and
 // sorting them takes n log n comparisons whatever their hashes are.

@@ -1,0 +1,246 @@
+package interceptor
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/rawjson"
+)
+
+// OpaqueContent is a content item of a type that this library does not know.
+// It is encoded as it came.
+type OpaqueContent struct {
+	mcp.Content // nil; makes it a Content
+	Raw         json.RawMessage
+}
+
+// MarshalJSON implements [json.Marshaler].
+func (o OpaqueContent) MarshalJSON() ([]byte, error) { return o.Raw, nil }
+
+// OpaqueResource is a resource's content that is neither text nor blob. It is
+// encoded as it came.
+type OpaqueResource struct {
+	mcp.ResourceContents // nil; makes it a ResourceContents
+	Raw                  json.RawMessage
+}
+
+// MarshalJSON implements [json.Marshaler].
+func (o OpaqueResource) MarshalJSON() ([]byte, error) { return o.Raw, nil }
+
+var (
+	_ mcp.Content          = OpaqueContent{}
+	_ mcp.ResourceContents = OpaqueResource{}
+)
+
+// decode is the decoder of types whose fields encoding/json knows to fill.
+func decode[T any](raw json.RawMessage) (*T, error) {
+	v := new(T)
+	if err := json.Unmarshal(raw, v); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// exact decodes any JSON value. Numbers are float64 as with encoding/json,
+// but those that a float64 does not hold exactly are json.Number.
+func exact(raw json.RawMessage) any {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var v any
+	if d.Decode(&v) != nil {
+		return nil
+	}
+	return settle(v)
+}
+
+func settle(v any) any {
+	switch x := v.(type) {
+	case json.Number:
+		s := x.String()
+		f, err := strconv.ParseFloat(s, 64)
+		if err != nil || !strings.ContainsAny(s, ".eE") && math.Abs(f) > 1<<53 {
+			return x
+		}
+		return f
+	case map[string]any:
+		for k, e := range x {
+			x[k] = settle(e)
+		}
+	case []any:
+		for i, e := range x {
+			x[i] = settle(e)
+		}
+	}
+	return v
+}
+
+// decodeToolParams leaves RawArguments empty, which mcp-go would prefer over
+// what was edited in Arguments.
+func decodeToolParams(raw json.RawMessage) (*mcp.CallToolParams, error) {
+	var w struct {
+		Name string          `json:"name"`
+		Meta *mcp.Meta       `json:"_meta"`
+		Task *mcp.TaskParams `json:"task"`
+	}
+	if err := json.Unmarshal(raw, &w); err != nil {
+		return nil, err
+	}
+	p := &mcp.CallToolParams{Name: w.Name, Meta: w.Meta, Task: w.Task, MultiRoundTripParams: roundTripParams(raw)}
+	if args, ok := rawjson.Get(raw, "arguments"); ok {
+		p.Arguments = exact(args)
+	}
+	return p, nil
+}
+
+// roundTripParams and roundTripResult read the members of multi round-trip
+// requests as far as mcp-go knows them: what it does not know is not in the
+// view, so that it stays in the message.
+func roundTripParams(raw json.RawMessage) (p mcp.MultiRoundTripParams) {
+	if json.Unmarshal(raw, &p) != nil {
+		return mcp.MultiRoundTripParams{}
+	}
+	return p
+}
+
+func roundTripResult(raw json.RawMessage) (r mcp.MultiRoundTripResult) {
+	if json.Unmarshal(raw, &r) != nil {
+		return mcp.MultiRoundTripResult{}
+	}
+	return r
+}
+
+func decodeToolResult(raw json.RawMessage) (*mcp.CallToolResult, error) {
+	var w struct {
+		mcp.Result
+		Content []json.RawMessage `json:"content"`
+		IsError bool              `json:"isError"`
+	}
+	if err := json.Unmarshal(raw, &w); err != nil {
+		return nil, err
+	}
+	r := &mcp.CallToolResult{Result: w.Result, IsError: w.IsError, MultiRoundTripResult: roundTripResult(raw)}
+	if w.Content != nil {
+		r.Content = make([]mcp.Content, len(w.Content))
+		for i, item := range w.Content {
+			r.Content[i] = content(item)
+		}
+	}
+	if v, ok := rawjson.Get(raw, "structuredContent"); ok {
+		r.StructuredContent = exact(v)
+	}
+	return r, nil
+}
+
+// content decodes a content item; one that mcp-go cannot read is opaque.
+func content(raw json.RawMessage) mcp.Content {
+	if c, err := mcp.UnmarshalContent(raw); err == nil {
+		return c
+	}
+	return OpaqueContent{Raw: raw}
+}
+
+func decodePrompt(raw json.RawMessage) (*mcp.GetPromptResult, error) {
+	var w struct {
+		mcp.Result
+		Description string `json:"description"`
+		Messages    []struct {
+			Role    mcp.Role        `json:"role"`
+			Content json.RawMessage `json:"content"`
+		} `json:"messages"`
+	}
+	if err := json.Unmarshal(raw, &w); err != nil {
+		return nil, err
+	}
+	r := &mcp.GetPromptResult{Result: w.Result, Description: w.Description, MultiRoundTripResult: roundTripResult(raw)}
+	if w.Messages != nil {
+		r.Messages = make([]mcp.PromptMessage, len(w.Messages))
+		for i, m := range w.Messages {
+			r.Messages[i] = mcp.PromptMessage{Role: m.Role, Content: content(m.Content)}
+		}
+	}
+	return r, nil
+}
+
+func decodeContents(raw json.RawMessage) (*mcp.ReadResourceResult, error) {
+	var w struct {
+		mcp.CacheableResult
+		Contents []json.RawMessage `json:"contents"`
+	}
+	if err := json.Unmarshal(raw, &w); err != nil {
+		return nil, err
+	}
+	r := &mcp.ReadResourceResult{CacheableResult: w.CacheableResult, MultiRoundTripResult: roundTripResult(raw)}
+	if w.Contents != nil {
+		r.Contents = make([]mcp.ResourceContents, len(w.Contents))
+		for i, item := range w.Contents {
+			r.Contents[i] = resource(item)
+		}
+	}
+	return r, nil
+}
+
+func resource(raw json.RawMessage) mcp.ResourceContents {
+	if v, ok := rawjson.Get(raw, "text"); ok && rawjson.KindOf(v) == rawjson.Str {
+		var t mcp.TextResourceContents
+		if json.Unmarshal(raw, &t) == nil {
+			return t
+		}
+	}
+	if v, ok := rawjson.Get(raw, "blob"); ok && rawjson.KindOf(v) == rawjson.Str {
+		var b mcp.BlobResourceContents
+		if json.Unmarshal(raw, &b) == nil {
+			return b
+		}
+	}
+	return OpaqueResource{Raw: raw}
+}
+
+// decodeComplete takes a reference of an unknown type as a map.
+func decodeComplete(raw json.RawMessage) (*mcp.CompleteParams, error) {
+	if p, err := decode[mcp.CompleteParams](raw); err == nil {
+		return p, nil
+	}
+	var w struct {
+		Ref      any                  `json:"ref"`
+		Argument mcp.CompleteArgument `json:"argument"`
+		Context  mcp.CompleteContext  `json:"context"`
+	}
+	if err := json.Unmarshal(raw, &w); err != nil {
+		return nil, err
+	}
+	return &mcp.CompleteParams{Ref: w.Ref, Argument: w.Argument, Context: w.Context}, nil
+}
+
+func decodeSampling(raw json.RawMessage) (*mcp.CreateMessageParams, error) {
+	p, err := decode[mcp.CreateMessageParams](raw)
+	if err != nil {
+		return nil, err
+	}
+	for i := range p.Messages {
+		p.Messages[i].Content = sampled(p.Messages[i].Content)
+	}
+	return p, nil
+}
+
+func decodeSample(raw json.RawMessage) (*mcp.CreateMessageResult, error) {
+	r, err := decode[mcp.CreateMessageResult](raw)
+	if err != nil {
+		return nil, err
+	}
+	r.Content = sampled(r.Content)
+	return r, nil
+}
+
+// sampled makes content items of a sampling message's content where mcp-go
+// knows them, and leaves maps where it does not.
+func sampled(v any) any {
+	if c, err := mcp.ParseSamplingContent(v); err == nil {
+		return c
+	}
+	return v
+}
