@@ -70,7 +70,7 @@ func (r *request) thinking(on bool) {
 func askConn(ctx context.Context, conn transport.Conn, inst *instance, method string, params json.RawMessage) (json.RawMessage, error) {
 	var related transport.Receiver
 	if token, ok := rawjson.Get(params, pathToken...); ok && inst != nil {
-		params = rawjson.Set(params, rawjson.Quote(newToken()), pathToken...)
+		params = rawjson.Set(params, rawjson.Quote(inst.g.newToken()), pathToken...)
 		related = transport.ReceiverFunc(func(ctx context.Context, m *transport.Message) (*transport.Message, error) {
 			if m.Method != "notifications/progress" {
 				return nil, nil

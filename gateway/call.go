@@ -196,6 +196,9 @@ func (r *request) roundTrip(ctx context.Context, inst *instance, c *interceptor.
 	}
 	reply, err := inst.call(ctx, m, r)
 	r.touch()
+	if reply != nil {
+		r.extra = reply.Extra
+	}
 	return reply, err
 }
 
@@ -216,7 +219,7 @@ func (r *request) outgoing(ctx context.Context, inst *instance, c *interceptor.C
 	}
 	if r.f.token != nil {
 		if r.token == "" {
-			r.token = newToken()
+			r.token = r.g.newToken()
 		}
 		edits[n] = rawjson.Edit{Path: pathToken, Value: rawjson.Quote(r.token)}
 		n++
@@ -266,6 +269,12 @@ func translate(params json.RawMessage, r *request, inst *instance) json.RawMessa
 	return params
 }
 
+// cacheable are the methods whose results carry cache hints in the modern era.
+var cacheable = map[string]bool{
+	"server/discover": true, "tools/list": true, "prompts/list": true,
+	"resources/list": true, "resources/templates/list": true, "resources/read": true,
+}
+
 // dress gives a result the members that the client's era asks for.
 func (r *request) dress(result json.RawMessage, from transport.Era, inst *instance) json.RawMessage {
 	if r.era != transport.Modern || from == transport.Modern {
@@ -274,7 +283,7 @@ func (r *request) dress(result json.RawMessage, from transport.Era, inst *instan
 	if _, ok := rawjson.Get(result, "resultType"); !ok {
 		result = rawjson.Set(result, json.RawMessage(`"complete"`), "resultType")
 	}
-	if r.m.Method == "resources/read" {
+	if cacheable[r.m.Method] {
 		if _, ok := rawjson.Get(result, "ttlMs"); !ok {
 			result = rawjson.Set(result, json.RawMessage("0"), "ttlMs")
 		}

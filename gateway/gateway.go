@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse/interceptor"
 	"github.com/gatehouse-mcp/gatehouse/internal/rawjson"
 	"github.com/gatehouse-mcp/gatehouse/transport"
 )
@@ -37,6 +38,7 @@ type Gateway struct {
 	wg       sync.WaitGroup
 
 	calls    atomic.Int64
+	tokens   atomic.Uint64 // progress tokens made
 	inflight atomic.Int64
 
 	mu       sync.Mutex
@@ -163,7 +165,10 @@ func (g *Gateway) Register(mux *http.ServeMux) {
 func (g *Gateway) Stateless(ctx context.Context, c transport.Conn, p transport.Principal, req *http.Request, m *transport.Message) (*transport.Message, error) {
 	key := ""
 	if name := g.snap.Load().opts.SessionKey; name != "" && req != nil {
-		key = req.Header.Get(name)
+		if key = req.Header.Get(name); key == "" {
+			v, _ := rawjson.Get(m.Params, "_meta", name)
+			key = text(v)
+		}
 	}
 	if p.Anonymous() && req != nil && !fromLoopback(req) {
 		// Strangers share nothing: what such a call needs ends with it.
@@ -355,9 +360,17 @@ func (g *Gateway) Close() error {
 		ends.Wait()
 		g.pool.close()
 		g.wg.Wait()
+		ctx, cancel := context.WithTimeout(context.Background(), interceptorGrace)
+		defer cancel()
+		if err := interceptor.Wait(ctx, g.snap.Load().chain...); err != nil {
+			g.log.Warn("an interceptor does not heed its context", "error", err)
+		}
 	})
 	return nil
 }
+
+// interceptorGrace is how long Close waits for goroutines of interceptors.
+const interceptorGrace = 5 * time.Second
 
 // health is the body of /healthz and /readyz.
 type health struct {

@@ -43,8 +43,9 @@ type Options struct {
 	AllowedHosts   []string
 	AllowedOrigins []string
 
-	// SessionKey names the HTTP header by which modern clients of one
-	// principal are told apart; empty: a principal is one session.
+	// SessionKey names the HTTP header, or else the key of _meta, by which
+	// modern clients of one principal are told apart; empty: a principal is
+	// one session.
 	SessionKey string
 
 	// Name, Title and Version are the gateway's own in serverInfo

@@ -31,8 +31,9 @@ type request struct {
 	srv  *server
 	item *listItem
 
-	token string // progress token towards the server; empty when the client gave none
-	scope string // names the instance of a PerCall server
+	token string          // progress token towards the server; empty when the client gave none
+	scope string          // names the instance of a PerCall server
+	extra json.RawMessage // unknown members of the server's response
 	inst  atomic.Pointer[instance]
 	leg   atomic.Pointer[leg]
 	park  *parked // of a modern client's call that may have to ask
@@ -214,7 +215,11 @@ func (r *request) execute(ctx context.Context) (*transport.Message, error) {
 	if err != nil {
 		return r.failed(ctx, err)
 	}
-	return &transport.Message{ID: r.m.ID, Result: res.Raw}, nil
+	raw := res.Raw
+	if r.inst.Load() == nil { // what an interceptor answered may lack what the era asks for
+		raw = r.dress(raw, transport.Legacy, nil)
+	}
+	return &transport.Message{ID: r.m.ID, Result: raw, Extra: r.extra}, nil
 }
 
 // failed turns an error into what the client sees. A tool's failure is a
@@ -222,6 +227,10 @@ func (r *request) execute(ctx context.Context) (*transport.Message, error) {
 func (r *request) failed(ctx context.Context, err error) (*transport.Message, error) {
 	if cause := context.Cause(ctx); cause != nil && errors.Is(err, context.Canceled) {
 		err = cause
+	}
+	var p *interceptor.PanicError
+	if errors.As(err, &p) {
+		r.g.log.Error("a panic ended a call", "method", r.m.Method, "server", r.call.Server, "error", p, "stack", string(p.Stack))
 	}
 	var t *transport.Error
 	if r.m.Method != "tools/call" || errors.As(err, &t) && t.Status != 0 {
@@ -270,7 +279,5 @@ func (r *request) Ask(ctx context.Context, _ *interceptor.Call, method string, p
 // touch notes a sign of life.
 func (r *request) touch() { r.alive.Store(time.Now().UnixNano()) }
 
-var tokens atomic.Uint64
-
-// newToken makes a progress token that is unique in this process.
-func newToken() string { return "gh" + strconv.FormatUint(tokens.Add(1), 36) }
+// newToken makes a progress token that no other call of this gateway has.
+func (g *Gateway) newToken() string { return "gh" + strconv.FormatUint(g.tokens.Add(1), 36) }

@@ -237,7 +237,8 @@ func (r *request) seesResource(ctx context.Context, c *interceptor.Call) bool {
 // A result that holds neither comes back as it is.
 func (r *request) localize(inst *instance, result json.RawMessage) json.RawMessage {
 	result = r.localizeTasks(inst, result)
-	if !r.g.uris.hasWrapped(inst.srv) {
+	named := r.m.Method == "resources/read" && r.call.Name != r.call.Original // the client said whose URI it means
+	if !named && !r.g.uris.hasWrapped(inst.srv) {
 		return result
 	}
 	switch r.m.Method {
@@ -267,7 +268,11 @@ func (r *request) eachURI(inst *instance, result json.RawMessage, array string, 
 		}
 		if u, ok := rawjson.Get(v, path...); ok {
 			uri := text(u)
-			if exposed := r.g.uris.seen(inst.srv, uri); exposed != uri {
+			exposed := r.g.uris.seen(inst.srv, uri)
+			if array == "contents" && uri == r.call.Original {
+				exposed = r.call.Name
+			}
+			if exposed != uri {
 				v = rawjson.Set(v, rawjson.Quote(exposed), path...)
 				changed = true
 			}
