@@ -70,6 +70,7 @@ func (k *call) drain(ctx context.Context) {
 	for {
 		select {
 		case n := <-k.notes:
+			k.c.room.changed()
 			k.give(ctx, n)
 		default:
 			return
@@ -87,6 +88,7 @@ func (k *call) end(dropped bool) {
 	default:
 		k.dropped = dropped
 		close(k.over)
+		k.c.room.changed()
 	}
 }
 

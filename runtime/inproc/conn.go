@@ -45,6 +45,7 @@ type conn struct {
 	listen       sync.Once
 	receiver     transport.Receiver
 	seq          atomic.Uint64
+	room         room
 
 	mu  sync.Mutex
 	err error
@@ -64,6 +65,7 @@ func newConn(s *server.MCPServer, o Options, k runtime.Key) *conn {
 		unregistered: make(chan struct{}),
 		listening:    make(chan struct{}),
 	}
+	c.room.init()
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.session = newSession(c)
 	c.wg.Go(c.deliver)
@@ -116,6 +118,7 @@ func (c *conn) end(cause error) {
 	c.err = cause
 	c.cancel()
 	close(c.done)
+	c.room.changed()
 	go func() { // ends with the last handler
 		c.wg.Wait()
 		close(c.joined)
@@ -194,11 +197,11 @@ func (c *conn) Call(ctx context.Context, m *transport.Message, related transport
 		cancel()
 		return nil, &transport.Error{Err: c.Err()}
 	}
-	c.session.begin(k)
 	defer c.session.finish(k)
 	for {
 		select {
 		case n := <-k.notes:
+			c.room.changed()
 			k.give(ctx, n)
 			continue
 		case a := <-k.asks:
@@ -295,6 +298,7 @@ func (c *conn) deliver() {
 	for {
 		select {
 		case n := <-c.session.notes:
+			c.room.changed()
 			m, err := message(n)
 			if err != nil || c.session.publish(m) {
 				continue
@@ -304,6 +308,12 @@ func (c *conn) deliver() {
 			return
 		}
 	}
+}
+
+// awaitRoom returns when a notification fits into notes, or nobody takes any
+// more.
+func (c *conn) awaitRoom(notes chan mcp.JSONRPCNotification, over <-chan struct{}) {
+	c.room.await(notes, over, c.done)
 }
 
 // nextID makes an id for the server.

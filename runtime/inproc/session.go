@@ -27,7 +27,6 @@ type session struct {
 	identity    identity
 
 	mu        sync.Mutex
-	taken     sync.Cond // something was taken from notes
 	tools     map[string]server.ServerTool
 	resources map[string]server.ServerResource
 	templates map[string]server.ServerResourceTemplate
@@ -58,6 +57,30 @@ func newSession(c *conn) *session {
 		listens: make(map[*call]mcp.SubscriptionFilter),
 	}
 	return s
+}
+
+// finish is called when a call has its reply or was given up. What its handler
+// left behind, and goes on sending, belongs to no call.
+func (s *session) finish(k *call) {
+	k.end(false)
+	s.mu.Lock()
+	delete(s.listens, k)
+	s.mu.Unlock()
+	if _, dropped := k.ended(); dropped {
+		return
+	}
+	for {
+		select {
+		case n := <-k.notes:
+			s.c.awaitRoom(s.notes, s.c.done)
+			select {
+			case s.notes <- n:
+			case <-s.c.done:
+			}
+		default:
+			return
+		}
+	}
 }
 
 // identity is what a client said of itself.
