@@ -102,30 +102,30 @@ func with(schema map[string]any, key string, value map[string]any, required bool
 // kind needs no kind.
 func providersSchema(k *Kinds) map[string]any {
 	props := make(map[string]any)
-	var any []any
+	var forms []any
 	for _, kind := range names(k.Secrets) {
 		o := options(k.Secrets[kind])
-		any = append(any, with(o, "kind", map[string]any{"const": kind}, true))
+		forms = append(forms, with(o, "kind", map[string]any{"const": kind}, true))
 	}
 	for _, kind := range names(k.Secrets) {
 		o := options(k.Secrets[kind])
-		props[kind] = map[string]any{"anyOf": append([]any{with(o, "kind", map[string]any{"const": kind}, false)}, any...)}
+		props[kind] = map[string]any{"anyOf": append([]any{with(o, "kind", map[string]any{"const": kind}, false)}, forms...)}
 	}
 	s := map[string]any{"type": "object", "properties": props, "additionalProperties": false}
-	if any != nil {
-		s["additionalProperties"] = map[string]any{"anyOf": any}
+	if forms != nil {
+		s["additionalProperties"] = map[string]any{"anyOf": forms}
 	}
 	return s
 }
 
 // runtimeSchema describes {driver: KIND, options…}.
 func runtimeSchema(k *Kinds) map[string]any {
-	var any []any
+	var forms []any
 	for _, kind := range names(k.Runtimes) {
-		any = append(any, with(options(k.Runtimes[kind]), "driver", map[string]any{"const": kind}, kind != k.Driver))
+		forms = append(forms, with(options(k.Runtimes[kind]), "driver", map[string]any{"const": kind}, kind != k.Driver))
 	}
-	if any == nil {
+	if forms == nil {
 		return map[string]any{"not": map[string]any{}}
 	}
-	return map[string]any{"anyOf": any}
+	return map[string]any{"anyOf": forms}
 }
