@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"strings"
 	"sync/atomic"
-	"testing"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/interceptor"
