@@ -36,7 +36,9 @@ func newNotes() *server.MCPServer {
 		mcp.WithString("text", mcp.Description("empty for all notes")), mcp.WithReadOnlyHintAnnotation(true)), n.find)
 	s.AddTool(mcp.NewTool("remove", mcp.WithDescription("Forgets a note."), title), n.remove)
 	s.AddResourceTemplate(mcp.NewResourceTemplate("note://{title}", "note", mcp.WithTemplateDescription("A note by its title."), mcp.WithTemplateMIMEType("text/plain")),
-		func(_ context.Context, r mcp.ReadResourceRequest) ([]mcp.ResourceContents, error) { return n.read(r.Params.URI) })
+		func(_ context.Context, r mcp.ReadResourceRequest) ([]mcp.ResourceContents, error) {
+			return n.read(r.Params.URI)
+		})
 	s.AddPrompt(mcp.NewPrompt("summary", mcp.WithPromptDescription("Asks for a summary of all notes.")), n.summary)
 	return s
 }
