@@ -39,6 +39,7 @@ type Gateway struct {
 
 	calls    atomic.Int64
 	tokens   atomic.Uint64 // progress tokens made
+	listIDs  atomic.Uint64 // lists told apart
 	inflight atomic.Int64
 
 	mu       sync.Mutex

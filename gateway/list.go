@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/paramheader"
@@ -66,8 +65,6 @@ type listHash struct {
 	sum  [sha256.Size]byte
 }
 
-var listIDs atomic.Uint64
-
 // intern returns the list of these items, which may be one that exists.
 func (s *server) intern(snap *snapshot, l *list) *list {
 	h := sha256.New()
@@ -86,7 +83,7 @@ func (s *server) intern(snap *snapshot, l *list) *list {
 	if len(s.lists) >= 1024 { // sessions that all see something else
 		clear(s.lists)
 	}
-	l.id = listIDs.Add(1)
+	l.id = snap.listIDs.Add(1)
 	l.byExposed = make(map[string]*listItem, len(l.items))
 	for i := range l.items {
 		it := &l.items[i]

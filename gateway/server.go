@@ -96,7 +96,8 @@ type snapshot struct {
 	handler interceptor.Handler // chain and terminal
 	filters []interceptor.ItemFilter
 
-	views *viewCache
+	views   *viewCache
+	listIDs *atomic.Uint64 // the gateway's
 }
 
 // newSnapshot builds the snapshot of valid options. Servers whose definition
@@ -109,6 +110,7 @@ func (g *Gateway) newSnapshot(o *Options, old *snapshot) *snapshot {
 		chain:    o.Interceptors,
 		filters:  interceptor.Filters(o.Interceptors...),
 		views:    newViewCache(),
+		listIDs:  &g.listIDs,
 	}
 	s.handler = interceptor.Wrap(terminal, o.Interceptors...)
 	for _, cfg := range o.Servers {

@@ -377,8 +377,8 @@ func TestHTTPClientLegacy(t *testing.T) {
 			}
 			send := httpEvents(w)
 			send("", 0, `{"jsonrpc":"2.0","method":"notifications/progress","params":{"n":1}}`)
-			send("", 0, `{"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{"n":2}}`)
 			answers <- "asked"
+			send("", 0, `{"jsonrpc":"2.0","id":"q","method":"elicitation/create","params":{"n":2}}`)
 			send("", 0, `{"jsonrpc":"2.0","method":"notifications/progress","params":{"n":3}}`)
 			send("", 0, string(m.Reply(json.RawMessage(`{}`)).Append(nil)))
 		})

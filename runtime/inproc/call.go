@@ -10,9 +10,6 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/transport"
 )
 
-// queued is how many notifications of a call, or of a session, may wait.
-const queued = 256
-
 // call is a call in flight.
 type call struct {
 	c       *conn
@@ -20,20 +17,21 @@ type call struct {
 	related transport.Receiver
 	id      json.RawMessage // that the server knows
 	view    *view
-	notes   chan mcp.JSONRPCNotification
+	out     outbox
 	asks    chan *ask
+	filter  mcp.SubscriptionFilter // of a stream of notifications; guarded by the session's mu
 
 	mu      sync.Mutex
-	over    chan struct{} // closed when nobody takes from notes and asks any more
+	over    chan struct{} // closed when nobody takes from out and asks any more
 	dropped bool          // the caller gave up
 }
 
 func newCall(c *conn, m *transport.Message, related transport.Receiver) *call {
 	k := &call{
 		c: c, m: m, related: related, id: c.nextID(),
-		notes: make(chan mcp.JSONRPCNotification, queued),
-		asks:  make(chan *ask),
-		over:  make(chan struct{}),
+		out:  newOutbox(),
+		asks: make(chan *ask),
+		over: make(chan struct{}),
 	}
 	k.view = newView(k)
 	return k
@@ -53,8 +51,12 @@ func (k *call) to(ctx context.Context) transport.Receiver {
 	return refuse
 }
 
-// give hands a notification on.
+// give hands on a notification that was taken out of the outbox.
 func (k *call) give(ctx context.Context, n mcp.JSONRPCNotification) {
+	k.out.release()
+	if n.Method == mcp.MethodNotificationSubscriptionsAcknowledged {
+		k.c.session.stream(k)
+	}
 	m, err := message(n)
 	if err != nil {
 		return // what cannot be encoded cannot be sent
@@ -69,8 +71,7 @@ func (k *call) give(ctx context.Context, n mcp.JSONRPCNotification) {
 func (k *call) drain(ctx context.Context) {
 	for {
 		select {
-		case n := <-k.notes:
-			k.c.room.changed()
+		case n := <-k.out.notes:
 			k.give(ctx, n)
 		default:
 			return
@@ -78,30 +79,22 @@ func (k *call) drain(ctx context.Context) {
 	}
 }
 
-// end is called when nobody takes anything for the call any more. dropped
-// says that what is still sent for it is of no use.
+// end is called when nobody waits for what is sent for the call any more.
+// dropped says that it is of no use; otherwise it belongs to the session.
 func (k *call) end(dropped bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	select {
-	case <-k.over:
-	default:
+	if !closed(k.over) {
 		k.dropped = dropped
 		close(k.over)
-		k.c.room.changed()
 	}
 }
 
-// ended reports whether the call is over, and whether it was given up.
-func (k *call) ended() (over, dropped bool) {
+// gaveUp reports whether the caller did.
+func (k *call) gaveUp() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	select {
-	case <-k.over:
-		return true, k.dropped
-	default:
-		return false, false
-	}
+	return k.dropped
 }
 
 // reply makes the caller's reply of the server's.
@@ -149,6 +142,9 @@ func (c *conn) request(ctx context.Context, k *call, method mcp.MCPMethod, param
 		select {
 		case k.asks <- a:
 		case <-k.over:
+			if k.gaveUp() {
+				return context.Canceled
+			}
 			a.k = nil
 			a.start()
 		case <-ctx.Done():

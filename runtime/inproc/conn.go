@@ -45,7 +45,6 @@ type conn struct {
 	listen       sync.Once
 	receiver     transport.Receiver
 	seq          atomic.Uint64
-	room         room
 
 	mu  sync.Mutex
 	err error
@@ -65,7 +64,6 @@ func newConn(s *server.MCPServer, o Options, k runtime.Key) *conn {
 		unregistered: make(chan struct{}),
 		listening:    make(chan struct{}),
 	}
-	c.room.init()
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.session = newSession(c)
 	c.wg.Go(c.deliver)
@@ -118,7 +116,6 @@ func (c *conn) end(cause error) {
 	c.err = cause
 	c.cancel()
 	close(c.done)
-	c.room.changed()
 	go func() { // ends with the last handler
 		c.wg.Wait()
 		close(c.joined)
@@ -159,15 +156,34 @@ func (c *conn) spawn(f func()) bool {
 	return true
 }
 
-// Notify implements [transport.Conn].
+// Notify implements [transport.Conn]. It returns when the handler has, so that
+// what is sent next comes after, or when the handler asks the client
+// something: the goroutine that notifies may be the one that brings the answer.
 func (c *conn) Notify(ctx context.Context, m *transport.Message) error {
-	if err := c.Err(); err != nil {
-		return &transport.Error{Err: err}
-	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	c.handle(c.server.WithContext(c.host(ctx), c.session), m, nil)
+	handling, cancel := context.WithCancel(context.WithoutCancel(ctx)) // it may outlive ctx
+	h := &heard{session: c.session, asks: make(chan struct{}, 1)}
+	handled := make(chan struct{})
+	started := c.spawn(func() {
+		defer close(handled)
+		defer cancel()
+		defer context.AfterFunc(c.ctx, cancel)()
+		if m.Method != mcp.MethodNotificationCancelled { // Call does that; the server knows no id of the caller's
+			c.handle(c.server.WithContext(c.host(handling), h), m, nil)
+		}
+	})
+	if !started {
+		cancel()
+		return &transport.Error{Err: c.Err()}
+	}
+	select {
+	case <-handled:
+	case <-h.asks:
+	case <-ctx.Done():
+	case <-c.done:
+	}
 	return nil
 }
 
@@ -185,13 +201,14 @@ func (c *conn) Call(ctx context.Context, m *transport.Message, related transport
 		return nil, err
 	}
 	k := newCall(c, m, related)
-	handling, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer context.AfterFunc(ctx, cancel)()
+	handling, cancel := context.WithCancel(ctx)
 	reply := make(chan *transport.Message, 1)
 	started := c.spawn(func() {
-		defer context.AfterFunc(c.ctx, cancel)()
 		defer cancel()
-		reply <- c.handle(c.server.WithContext(c.host(handling), k.view), m, k.id)
+		defer context.AfterFunc(c.ctx, cancel)()
+		var r *transport.Message
+		defer func() { reply <- r }() // also when the handler calls runtime.Goexit
+		r = c.handle(c.server.WithContext(c.host(handling), k.view), m, k.id)
 	})
 	if !started {
 		cancel()
@@ -200,15 +217,13 @@ func (c *conn) Call(ctx context.Context, m *transport.Message, related transport
 	defer c.session.finish(k)
 	for {
 		select {
-		case n := <-k.notes:
-			c.room.changed()
+		case n := <-k.out.notes:
 			k.give(ctx, n)
-			continue
 		case a := <-k.asks:
 			k.drain(ctx)
 			a.start()
-			continue
 		case r := <-reply:
+			k.end(false) // first, lest what the handler left running holds the reply up
 			k.drain(ctx)
 			return k.reply(r), nil
 		case <-ctx.Done():
@@ -297,8 +312,8 @@ func (c *conn) deliver() {
 	}
 	for {
 		select {
-		case n := <-c.session.notes:
-			c.room.changed()
+		case n := <-c.session.out.notes:
+			c.session.out.release()
 			m, err := message(n)
 			if err != nil || c.session.publish(m) {
 				continue
@@ -308,12 +323,6 @@ func (c *conn) deliver() {
 			return
 		}
 	}
-}
-
-// awaitRoom returns when a notification fits into notes, or nobody takes any
-// more.
-func (c *conn) awaitRoom(notes chan mcp.JSONRPCNotification, over <-chan struct{}) {
-	c.room.await(notes, over, c.done)
 }
 
 // nextID makes an id for the server.

@@ -75,6 +75,8 @@ func launch(ctx context.Context, s *server.MCPServer, o Options, k runtime.Key) 
 	}
 	c := newConn(s, o, k)
 	if err := s.RegisterSession(ctx, c.session); err != nil {
+		c.end(err)
+		<-c.joined
 		return nil, fmt.Errorf("inproc: registering the session: %w", err)
 	}
 	i := &instance{conn: c, exit: make(chan runtime.Exit, 1)}

@@ -20,7 +20,7 @@ import (
 type session struct {
 	c     *conn
 	id    string
-	notes chan mcp.JSONRPCNotification
+	out   outbox
 
 	initialized atomic.Bool // by the legacy handshake
 	level       atomic.Value
@@ -52,35 +52,29 @@ var (
 func newSession(c *conn) *session {
 	s := &session{
 		c: c, id: newSessionID(),
-		notes:   make(chan mcp.JSONRPCNotification, queued),
+		out:     newOutbox(),
 		subs:    make(map[string]bool),
 		listens: make(map[*call]mcp.SubscriptionFilter),
 	}
 	return s
 }
 
-// finish is called when a call has its reply or was given up. What its handler
-// left behind, and goes on sending, belongs to no call.
+// stream makes a call a stream of notifications. That waits for the
+// acknowledgement, which comes first on a stream.
+func (s *session) stream(k *call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !k.filter.IsEmpty() {
+		s.listens[k] = k.filter
+	}
+}
+
+// finish is called when a call has its reply or was given up.
 func (s *session) finish(k *call) {
 	k.end(false)
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	delete(s.listens, k)
-	s.mu.Unlock()
-	if _, dropped := k.ended(); dropped {
-		return
-	}
-	for {
-		select {
-		case n := <-k.notes:
-			s.c.awaitRoom(s.notes, s.c.done)
-			select {
-			case s.notes <- n:
-			case <-s.c.done:
-			}
-		default:
-			return
-		}
-	}
 }
 
 // identity is what a client said of itself.
@@ -144,17 +138,21 @@ func (s *session) Initialized() bool {
 	return len(s.listens) > 0
 }
 
-// NotificationChannel implements [server.ClientSession]. The server gives up
-// on a channel that is full, and asks for the channel each time: so this is
-// where it waits for room, once there is somebody who takes things out.
+// NotificationChannel implements [server.ClientSession]; see outbox. Nobody
+// waits before Listen, since nothing is taken out until then.
 func (s *session) NotificationChannel() chan<- mcp.JSONRPCNotification {
-	select {
-	case <-s.c.listening:
-		s.c.awaitRoom(s.notes, s.c.done)
-	default:
+	if !closed(s.c.listening) {
+		s.out.tryReserve()
+		return s.out.notes
 	}
-	return s.notes
+	if !s.out.reserve(s.c.done, nil) {
+		return nowhere()
+	}
+	return s.out.notes
 }
+
+// nowhere is a channel for what nobody wants any more.
+func nowhere() chan<- mcp.JSONRPCNotification { return make(chan mcp.JSONRPCNotification, 1) }
 
 // SetLogLevel implements [server.SessionWithLogging].
 func (s *session) SetLogLevel(level mcp.LoggingLevel) { s.level.Store(level) }
@@ -301,9 +299,11 @@ func (s *session) publish(m *transport.Message) bool {
 		n := mcp.JSONRPCNotification{}
 		n.Method = m.Method
 		n.Params = tagged(m.Params, k.id)
-		s.c.awaitRoom(k.notes, k.over)
+		if !k.out.reserve(k.over, s.c.done) {
+			continue
+		}
 		select {
-		case k.notes <- n:
+		case k.out.notes <- n:
 		case <-k.over:
 		}
 	}

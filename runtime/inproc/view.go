@@ -18,7 +18,6 @@ type view struct {
 	k      *call
 	modern bool
 	own    identity // of a modern call
-	ready  bool     // a modern call needs no handshake
 }
 
 var (
@@ -52,13 +51,13 @@ func (v *view) Initialized() bool { return v.modern || v.session.Initialized() }
 
 // NotificationChannel implements [server.ClientSession]. See that of session.
 func (v *view) NotificationChannel() chan<- mcp.JSONRPCNotification {
-	if over, dropped := v.k.ended(); dropped {
-		return make(chan mcp.JSONRPCNotification, 1) // for nobody
-	} else if over {
-		return v.session.NotificationChannel()
+	switch {
+	case v.k.out.reserve(v.k.over, v.c.done):
+		return v.k.out.notes
+	case v.k.gaveUp():
+		return nowhere()
 	}
-	v.c.awaitRoom(v.k.notes, v.k.over)
-	return v.k.notes
+	return v.session.NotificationChannel()
 }
 
 func (v *view) identity() *identity {
@@ -90,15 +89,15 @@ func (v *view) ProtocolVersion() string { return v.identity().ProtocolVersion() 
 // SetProtocolVersion is what the server calls after the handshake.
 func (v *view) SetProtocolVersion(version string) { v.identity().SetProtocolVersion(version) }
 
-// SetSubscriptionFilter implements [server.SessionWithSubscriptionFilter].
+// SetSubscriptionFilter implements [server.SessionWithSubscriptionFilter]. It
+// takes effect with the acknowledgement.
 func (v *view) SetSubscriptionFilter(f mcp.SubscriptionFilter) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.k.filter = f
 	if f.IsEmpty() {
 		delete(v.listens, v.k)
-		return
 	}
-	v.listens[v.k] = f
 }
 
 // SubscribeToResource implements [server.SessionWithResourceSubscriptions]. In
