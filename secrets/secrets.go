@@ -70,7 +70,10 @@ type Value struct {
 }
 
 // Plain makes a Value of text that is no secret and holds no reference.
-func Plain(text string) Value { s := NewSecret(text); return Value{template: escape(text), resolved: &s} }
+func Plain(text string) Value {
+	s := NewSecret(text)
+	return Value{template: escape(text), resolved: &s}
+}
 
 // Template makes a Value of text in which ${NAME} and secret:// references
 // are resolved later. $${ stands for a plain ${.

@@ -18,9 +18,9 @@ import (
 // session is what the MCPServer knows of the connection: it is registered
 // there, and gets what belongs to no call.
 type session struct {
-	c     *conn
-	id    string
-	out   outbox
+	c   *conn
+	id  string
+	out outbox
 
 	initialized atomic.Bool // by the legacy handshake
 	level       atomic.Value
