@@ -114,8 +114,8 @@ func (c *conn) end(cause error) {
 		return
 	}
 	c.err = cause
+	close(c.done) // first: what a handler makes of its cancelled context is no reply
 	c.cancel()
-	close(c.done)
 	go func() { // ends with the last handler
 		c.wg.Wait()
 		close(c.joined)
@@ -170,8 +170,8 @@ func (c *conn) Notify(ctx context.Context, m *transport.Message) error {
 		defer close(handled)
 		defer cancel()
 		defer context.AfterFunc(c.ctx, cancel)()
-		if m.Method != mcp.MethodNotificationCancelled { // Call does that; the server knows no id of the caller's
-			c.handle(c.server.WithContext(c.host(handling), h), m, nil)
+		if m.Method != string(mcp.MethodNotificationCancelled) { // Call does that; the server knows no id of the caller's
+			c.handle(handling, h, m, nil)
 		}
 	})
 	if !started {
@@ -187,14 +187,6 @@ func (c *conn) Notify(ctx context.Context, m *transport.Message) error {
 	return nil
 }
 
-// host is the context that the host makes of a call's.
-func (c *conn) host(ctx context.Context) context.Context {
-	if c.o.Context == nil {
-		return ctx
-	}
-	return c.o.Context(ctx, c.key)
-}
-
 // Call implements [transport.Conn].
 func (c *conn) Call(ctx context.Context, m *transport.Message, related transport.Receiver) (*transport.Message, error) {
 	if err := ctx.Err(); err != nil {
@@ -208,7 +200,7 @@ func (c *conn) Call(ctx context.Context, m *transport.Message, related transport
 		defer context.AfterFunc(c.ctx, cancel)()
 		var r *transport.Message
 		defer func() { reply <- r }() // also when the handler calls runtime.Goexit
-		r = c.handle(c.server.WithContext(c.host(handling), k.view), m, k.id)
+		r = c.handle(handling, k.view, m, k.id)
 	})
 	if !started {
 		cancel()
@@ -223,6 +215,9 @@ func (c *conn) Call(ctx context.Context, m *transport.Message, related transport
 			k.drain(ctx)
 			a.start()
 		case r := <-reply:
+			if ctx.Err() != nil || closed(c.done) {
+				continue // it may be what the handler made of that
+			}
 			k.end(false) // first, lest what the handler left running holds the reply up
 			k.drain(ctx)
 			return k.reply(r), nil
@@ -236,9 +231,9 @@ func (c *conn) Call(ctx context.Context, m *transport.Message, related transport
 	}
 }
 
-// handle has the server handle a message, under an id of ours. A panic of a
-// handler becomes an error.
-func (c *conn) handle(ctx context.Context, m *transport.Message, id json.RawMessage) (reply *transport.Message) {
+// handle has the server handle a message, under an id of ours, as what comes
+// from s. A panic of a handler becomes an error.
+func (c *conn) handle(ctx context.Context, s server.ClientSession, m *transport.Message, id json.RawMessage) (reply *transport.Message) {
 	defer func() {
 		p := recover()
 		if p == nil {
@@ -252,7 +247,10 @@ func (c *conn) handle(ctx context.Context, m *transport.Message, id json.RawMess
 	}()
 	n := *m
 	n.ID = id
-	switch r := c.server.HandleMessage(ctx, n.Append(make([]byte, 0, n.Size()))).(type) {
+	if c.o.Context != nil {
+		ctx = c.o.Context(ctx, c.key)
+	}
+	switch r := c.server.HandleMessage(c.server.WithContext(ctx, s), n.Append(make([]byte, 0, n.Size()))).(type) {
 	case nil:
 		return nil
 	case mcp.JSONRPCResponse:
