@@ -33,7 +33,6 @@ type instance struct {
 
 	calls    atomic.Int64
 	watching atomic.Bool // a modern server tells us of its changes
-	lastUsed atomic.Int64
 
 	gone chan struct{} // closed when the instance has ended
 	exit runtime.Exit  // valid once gone is closed

@@ -37,7 +37,6 @@ type session struct {
 	slots    map[*slot]bool
 	subs     map[string]*subscription // resources/subscribe, by exposed URI
 	listens  map[*listener]bool       // subscriptions/listen
-	pending  [kinds]bool              // lists that were served without a slow server
 	running  map[*request]bool        // calls that have an idle deadline
 	ended    bool
 	routines sync.WaitGroup

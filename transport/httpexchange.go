@@ -39,9 +39,8 @@ type frontExchange struct {
 	mu      sync.Mutex // taken before a stream's or a session's
 	state   exchangeState
 	sess    *frontSession
-	closed  bool // the front closes
-	left    bool // the handler has returned; its writer must not be touched
-	batch   bool
+	closed  bool     // the front closes
+	left    bool     // the handler has returned; its writer must not be touched
 	replies [][]byte // of a batch, until a stream takes them
 	stream  *frontStream
 	writer  chan struct{} // closed when the stream's first connection has ended

@@ -51,13 +51,6 @@ func (h *testHost) Stateless(ctx context.Context, c Conn, p Principal, r *http.R
 	return echo(m)
 }
 
-// conn is the host's end of the session that was opened last.
-func (h *testHost) conn() Conn {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.conns[len(h.conns)-1]
-}
-
 // initializeReply agrees to whatever version the client names.
 func initializeReply(m *Message) (*Message, error) {
 	var p struct{ ProtocolVersion string }

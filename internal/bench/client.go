@@ -42,7 +42,6 @@ type httpClient struct {
 	session  string
 	deadline time.Time
 	body     []byte
-	event    []byte
 }
 
 var _ client = (*httpClient)(nil)

@@ -30,7 +30,8 @@ type doc struct {
 	BaseURL string                   //
 	CPUs    *int                     //
 	Func    func()                   // a file cannot hold it
-	hidden  string                   //nolint:unused // must not become a key
+	//lint:ignore U1000 it must not become a key
+	hidden string
 }
 
 type thing struct{ A, B string }

@@ -141,7 +141,6 @@ type Instance struct {
 	Era   transport.Era
 	Level string
 	subs  map[string]bool
-	wake  chan struct{}
 	lists []listen
 }
 
