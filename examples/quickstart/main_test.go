@@ -168,6 +168,10 @@ func TestQuickstart(t *testing.T) {
 	if text, ok := res.Contents[0].(mcp.TextResourceContents); !ok || text.Text != "tea" {
 		t.Errorf("the note: %+v", res.Contents)
 	}
+	read.Params.URI = "note://none"
+	if _, err := other.ReadResource(t.Context(), read); err == nil || !strings.Contains(err.Error(), "there is no note") {
+		t.Errorf("a note that is missing: %v", err)
+	}
 	var get mcp.GetPromptRequest
 	get.Params.Name = "notes__summary"
 	prompt, err := other.GetPrompt(t.Context(), get)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -85,11 +86,12 @@ func (n *notes) remove(_ context.Context, r mcp.CallToolRequest) (*mcp.CallToolR
 }
 
 func (n *notes) read(uri string) ([]mcp.ResourceContents, error) {
+	title, err := url.PathUnescape(strings.TrimPrefix(uri, "note://"))
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	text, ok := n.texts[strings.TrimPrefix(uri, "note://")]
-	if !ok {
-		return nil, fmt.Errorf("there is no note %s", uri)
+	text, ok := n.texts[title]
+	if err != nil || !ok {
+		return nil, fmt.Errorf("there is no note %s: %w", uri, server.ErrResourceNotFound)
 	}
 	return []mcp.ResourceContents{mcp.TextResourceContents{URI: uri, MIMEType: "text/plain", Text: text}}, nil
 }
