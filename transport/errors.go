@@ -13,8 +13,8 @@ import (
 
 // Codes of JSON-RPC 2.0 and of the Model Context Protocol.
 const (
-	CodeParse          = -32700 // not JSON, or ambiguous JSON
-	CodeInvalidRequest = -32600 // JSON, but not a JSON-RPC message that is allowed here
+	CodeParse          = -32700 // not JSON
+	CodeInvalidRequest = -32600 // JSON, but ambiguous, or no JSON-RPC message that is allowed here
 	CodeMethodNotFound = -32601
 	CodeInvalidParams  = -32602
 	CodeInternal       = -32603

@@ -61,7 +61,7 @@ func (ex *frontExchange) readBody() ([]byte, *bodyFault) {
 		if len(buf) == cap(buf) {
 			buf = append(buf, 0)[:len(buf)]
 		}
-		n, err := ex.r.Body.Read(buf[len(buf):cap(buf)])
+		n, err := ex.r.Body.Read(buf[len(buf):min(int64(cap(buf)), limit+1)])
 		buf = buf[:len(buf)+n]
 		switch {
 		case int64(len(buf)) > limit:
@@ -84,12 +84,16 @@ func (ex *frontExchange) readBody() ([]byte, *bodyFault) {
 	}
 }
 
-// received notes that the body was read; a fault when that took too long.
+// received notes that the body was read; a fault when that took too long, or
+// the front has closed meanwhile.
 func (ex *frontExchange) received() *bodyFault {
 	ex.mu.Lock()
 	defer ex.mu.Unlock()
-	if ex.state == exchangeLate {
+	switch {
+	case ex.state == exchangeLate:
 		return tooSlow(ex.h.o.BodyTimeout)
+	case ex.closed:
+		return &bodyFault{http.StatusServiceUnavailable, CodeUnavailable, "the gateway is shutting down"}
 	}
 	ex.state = exchangeRead
 	return nil

@@ -41,7 +41,11 @@ func newFrontAccess(o *HTTPOptions) (frontAccess, error) {
 			faults = append(faults, fmt.Errorf("AllowedHosts: %q is not a host with or without a port", host))
 			continue
 		}
-		a.hosts[strings.ToLower(host)] = true
+		host = strings.ToLower(host)
+		a.hosts[host] = true
+		if strings.HasSuffix(host, "]") {
+			a.hosts[hostname(host)] = true // an IPv6 address without a port
+		}
 	}
 	for _, origin := range o.AllowedOrigins {
 		u, err := url.Parse(origin)

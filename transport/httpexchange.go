@@ -169,7 +169,11 @@ func (ex *frontExchange) send(e *frontEvent) error {
 	}
 	st := ex.stream
 	ex.mu.Unlock()
-	return st.push(e)
+	err := st.push(e)
+	if err != nil && ex.modern {
+		ex.call.cancel() // the stream was closed, and with it the request
+	}
+	return err
 }
 
 // errNoEvents is returned when a message cannot be sent because the client

@@ -385,6 +385,9 @@ func (h *HTTP) begin(n int) bool {
 
 // done undoes begin.
 func (h *HTTP) done(n int) {
+	if n == 0 {
+		return // nor was it begun
+	}
 	h.mu.Lock()
 	if h.calls -= n; h.calls == 0 && h.draining {
 		close(h.quiet)

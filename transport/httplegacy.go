@@ -3,6 +3,7 @@ package transport
 import (
 	"encoding/json"
 	"errors"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -177,6 +178,7 @@ func (ex *frontExchange) serveInitialize(m *Message) {
 		_ = ex.answer(m.ID, nil, err) // a client that has gone gets no answer
 		return
 	}
+	s.resumable, s.tag = h.o.Resume > 0, rand.Uint32()
 	ok = false
 	defer func() {
 		if !ok {
@@ -188,7 +190,6 @@ func (ex *frontExchange) serveInitialize(m *Message) {
 		_ = ex.answer(m.ID, nil, err)
 		return
 	}
-	s.resumable = h.o.Resume > 0
 	ex.open(nil)
 	ex.call.values = ex.r.Context()
 	reply, err := s.call(ex, &ex.call, m)
@@ -371,6 +372,9 @@ func (ex *frontExchange) serveGet() {
 	}
 	st.attach(k)
 	for _, e := range rest {
+		if e.gone {
+			continue // the connection that k replaces had not sent it, and gave it to the backlog
+		}
 		k.queue.events = append(k.queue.events, e)
 		k.queue.bytes += e.cost()
 	}

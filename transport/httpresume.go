@@ -127,11 +127,16 @@ func (s *frontSession) listening() (n int) {
 // resumed finds the stream and the events after the one that the client got
 // last. The text says why that cannot be done.
 func (s *frontSession) resumed(last string) (st *frontStream, rest []*frontEvent, text string) {
-	num, seq, ok := strings.Cut(last, "-")
-	n, err := strconv.ParseUint(num, 10, 64)
-	at, err2 := strconv.ParseUint(seq, 10, 64)
-	if !ok || err != nil || err2 != nil {
-		return nil, nil, "Last-Event-ID is not an id of this gateway"
+	tag, place, _ := strings.Cut(last, "-")
+	num, seq, _ := strings.Cut(place, "-")
+	t, err := strconv.ParseUint(tag, 36, 32)
+	n, err2 := strconv.ParseUint(num, 10, 64)
+	at, err3 := strconv.ParseUint(seq, 10, 64)
+	switch {
+	case err != nil || err2 != nil || err3 != nil:
+		return nil, nil, "Last-Event-ID is not an id of this gateway; open a new stream without it"
+	case uint32(t) != s.tag:
+		return nil, nil, "Last-Event-ID is not of this session; open a new stream without it"
 	}
 	st = s.streams[n]
 	if st == nil || at > st.seq {

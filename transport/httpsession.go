@@ -23,6 +23,7 @@ type frontSession struct {
 	version   string // what initialize agreed on
 	old       bool   // HTTP+SSE: everything leaves on the one stream
 	resumable bool   // events are kept
+	tag       uint32 // of the session's event ids; chance, but no secret
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -396,11 +397,13 @@ func (s *frontSession) post(e *frontEvent) error {
 		s.mu.Unlock()
 		return ErrClosed
 	}
+	dropped := 0
 	for _, st := range slices.Backward(s.standing) {
 		if st.sink == nil {
 			continue
 		}
-		dropped, err := st.add(e)
+		n, err := st.add(e)
+		dropped += n
 		if err == nil {
 			s.mu.Unlock()
 			s.h.drop(s.id, dropped)
@@ -408,6 +411,7 @@ func (s *frontSession) post(e *frontEvent) error {
 		}
 		if s.old {
 			s.mu.Unlock()
+			s.h.drop(s.id, dropped)
 			s.end(err)
 			return err
 		}
@@ -415,6 +419,7 @@ func (s *frontSession) post(e *frontEvent) error {
 	for _, o := range s.backlog.events {
 		if len(e.data) <= 256 && e.class == eventPlain && bytes.Equal(o.data, e.data) {
 			s.mu.Unlock()
+			s.h.drop(s.id, dropped)
 			return nil // the same change of a list need not be told twice
 		}
 	}
@@ -422,9 +427,9 @@ func (s *frontSession) post(e *frontEvent) error {
 	if e.class != eventPlain {
 		limit = min(limit, 64<<10)
 	}
-	dropped, full := s.backlog.add(e, limit)
+	n, full := s.backlog.add(e, limit)
 	s.mu.Unlock()
-	s.h.drop(s.id, dropped)
+	s.h.drop(s.id, dropped+n)
 	if full {
 		return Errorf(CodeLimit, "the client has no stream open (GET), and %d bytes wait for it already", limit)
 	}

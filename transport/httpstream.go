@@ -383,14 +383,17 @@ func (k *frontSink) take(buf []byte) (_ []byte, more bool) {
 	return buf, !st.ended || n > 0
 }
 
-// eventID names an event for Last-Event-ID: the stream and the place in it.
-// Sessions check who asks, so an id is no secret.
+// eventID names an event for Last-Event-ID: the session, the stream and the
+// place in it. Sessions check who asks, so an id is no secret; the tag keeps a
+// client of several sessions from taking up the wrong one.
 func (st *frontStream) eventID(seq uint64) string {
 	if st.sess == nil || !st.sess.resumable {
 		return ""
 	}
-	var b [48]byte
-	id := strconv.AppendUint(b[:0], st.num, 10)
+	var b [56]byte
+	id := strconv.AppendUint(b[:0], uint64(st.sess.tag), 36)
+	id = append(id, '-')
+	id = strconv.AppendUint(id, st.num, 10)
 	id = append(id, '-')
 	return string(strconv.AppendUint(id, seq, 10))
 }

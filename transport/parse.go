@@ -96,11 +96,8 @@ func rpcError(err error) error {
 	if !errors.As(err, &f) {
 		return Errorf(CodeParse, "%s", err.Error())
 	}
-	switch f.Rule {
-	case rawjson.RuleSyntax:
+	if f.Rule == rawjson.RuleSyntax {
 		return Errorf(CodeParse, "%s", f.Error())
-	case rawjson.RuleEnvelope:
-		return Errorf(CodeInvalidRequest, "%s", f.Error())
 	}
 	return Errorf(CodeInvalidRequest, "%s", f.Error())
 }

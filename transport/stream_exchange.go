@@ -30,6 +30,7 @@ type exchange struct {
 	ctx    context.Context // of what runs for the peer
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
+	spare  sync.Pool // of *call; the Conn's own, for their channels may belong to a bubble of synctest
 
 	mu        sync.Mutex
 	room      sync.Cond // a queue got shorter, or something ended; for the feeding goroutine
@@ -151,8 +152,6 @@ func sendError(ctx context.Context, err error) error {
 	return &Error{Err: err}
 }
 
-var callPool = sync.Pool{New: func() any { return &call{wake: make(chan struct{}, 1)} }}
-
 // Call implements [Conn].
 func (x *exchange) Call(ctx context.Context, m *Message, related Receiver) (*Message, error) {
 	c, err := x.begin(ctx, m, related)
@@ -214,7 +213,10 @@ func (x *exchange) begin(ctx context.Context, m *Message, related Receiver) (*ca
 	if raw, ok := rawjson.Get(m.Params, "_meta", "progressToken"); ok {
 		token = canonicalToken(raw)
 	}
-	c := callPool.Get().(*call)
+	c, ok := x.spare.Get().(*call)
+	if !ok {
+		c = &call{wake: make(chan struct{}, 1)}
+	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if err := x.ended(); err != nil {
@@ -264,7 +266,7 @@ func (x *exchange) finish(c *call) (*Message, error, bool) {
 	default:
 	}
 	*c = call{wake: c.wake} // nobody else has it any more
-	callPool.Put(c)
+	x.spare.Put(c)
 	if reply != nil && len(inbox) == 0 {
 		r := *reply
 		r.ID = m.ID
