@@ -14,8 +14,9 @@
 // progress, log messages, elicitation, sampling and roots requests that a
 // handler makes with its context reach the call they belong to, in order and
 // before the reply. None is lost: a handler that notifies faster than the
-// caller takes it waits. So does what the server tells every session, such as
-// that its tools changed, when the receiver of one of them does not keep up.
+// caller takes it waits. What the server tells every session, such as that its
+// tools changed, goes to the receiver of Listen; the server waits for a session
+// whose receiver does not keep up.
 //
 // A handler that panics costs its call an error, and nothing else.
 package inproc
