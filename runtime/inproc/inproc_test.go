@@ -34,7 +34,8 @@ func TestLauncherOfFunc(t *testing.T) {
 // handler is what the tool "do" of a test does; its text is the result.
 type handler func(ctx context.Context, s *server.MCPServer) (string, error)
 
-// newServer makes a server with all capabilities and the tool "do".
+// newServer makes a server with all capabilities and two tools: "do", and
+// "session", which tells the id of the session.
 func newServer(do handler) *server.MCPServer {
 	s := server.NewMCPServer("test", "1.0.0", server.WithToolCapabilities(true), server.WithResourceCapabilities(true, true),
 		server.WithLogging(), server.WithElicitation(), server.WithRoots())
@@ -45,6 +46,9 @@ func newServer(do handler) *server.MCPServer {
 			return nil, err
 		}
 		return mcp.NewToolResultText(text), nil
+	})
+	s.AddTool(mcp.NewTool("session"), func(ctx context.Context, _ mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+		return mcp.NewToolResultText(server.ClientSessionFromContext(ctx).SessionID()), nil
 	})
 	return s
 }
