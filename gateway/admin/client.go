@@ -23,7 +23,12 @@ type Client struct {
 func NewClient(path string) *Client {
 	return &Client{http: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", path)
+			short, done, err := reach(path)
+			if err != nil {
+				return nil, err
+			}
+			defer done()
+			return new(net.Dialer).DialContext(ctx, "unix", short)
 		},
 		ResponseHeaderTimeout: maxReload + 5*time.Second,
 		DisableKeepAlives:     true,

@@ -33,15 +33,16 @@ func Listen(folder, id string) (net.Listener, error) {
 	if !validID.MatchString(id) {
 		return nil, fmt.Errorf("%q cannot be the name of a socket", id)
 	}
-	path := filepath.Join(folder, id+".sock")
-	if len(path) > maxPath {
-		return nil, fmt.Errorf("the path of the admin socket has %d bytes, %d are possible: choose a state folder with a shorter path than %s", len(path), maxPath, folder)
-	}
 	if err := private(folder); err != nil {
+		return nil, err
+	}
+	path, done, err := reach(filepath.Join(folder, id+".sock"))
+	if err != nil {
 		return nil, err
 	}
 	lock, err := acquire(filepath.Join(folder, id+".lock"))
 	if err != nil {
+		done()
 		return nil, fmt.Errorf("another gateway has the id %s: %w", id, err)
 	}
 	reap(folder, id)
@@ -54,15 +55,21 @@ func Listen(folder, id string) (net.Listener, error) {
 			_ = l.Close()
 		}
 		lock.release()
+		done()
 		return nil, fmt.Errorf("making the admin socket: %w", err)
 	}
-	return &listenerOf{Listener: l, lock: lock}, nil
+	return &listenerOf{Listener: l, lock: lock, done: done}, nil
+}
+
+func tooLong(path string) error {
+	return fmt.Errorf("the path of the admin socket has %d bytes, %d are possible: choose a state folder with a shorter path than %s", len(path), maxPath, filepath.Dir(path))
 }
 
 // listenerOf gives the lock back when it is closed.
 type listenerOf struct {
 	net.Listener
 	lock *lock
+	done func() // with the path of the socket
 	once sync.Once
 	err  error
 }
@@ -71,6 +78,7 @@ func (l *listenerOf) Close() error {
 	l.once.Do(func() {
 		l.err = l.Listener.Close() // removes the socket
 		l.lock.release()
+		l.done()
 	})
 	return l.err
 }

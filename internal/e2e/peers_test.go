@@ -212,13 +212,18 @@ func quoted(names []string) []string {
 func TestStdioFront(t *testing.T) {
 	t.Parallel()
 	folder, home := t.TempDir(), t.TempDir()
-	file := filepath.Join(home, "gatehouse.yaml")
+	// The Inspector takes --config for its own, so the file is where the
+	// program looks for it.
+	file := filepath.Join(home, ".config", "gatehouse", "config.yaml")
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(file, []byte(published(t, folder)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	out, errs, err := runProgram(t, time.Minute, environ(home), home, bed.node,
 		npm(t, "@modelcontextprotocol/inspector/clients/launcher/build/index.js"), "--cli",
-		program(t, "examples/gatehouse"), "serve", "--stdio", "--config", file,
+		program(t, "examples/gatehouse"), "serve", "--stdio",
 		"--method", "tools/call", "--tool-name", "everything__echo", "--tool-arg", "message=piped")
 	if err != nil {
 		t.Fatalf("%v\n%s%s", err, out, errs)
