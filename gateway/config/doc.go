@@ -53,10 +53,14 @@
 // servers, whose entries may also hold the keys of other programs. Those that
 // do not matter to a gateway are accepted and ignored: autoApprove,
 // alwaysAllow, trust, timeout, initTimeout, description, name, title, icon,
-// gallery, version, tags, metadata, dev. Those that would be missed are
-// refused with the reason: tools, includeTools, excludeTools, disabledTools,
-// envFile. Both forms know disabled, which leaves the server out, and type
-// (stdio, http, streamable-http, sse), which must fit the other keys.
+// iconPath, gallery, version, tags, metadata, dev. Those that would be missed
+// are refused with the reason, unless they are empty: tools, includeTools,
+// excludeTools, disabledTools, envFile, auth, oauth, headersHelper. transport
+// and transportType are other names for type; httpUrl and serverUrl for url;
+// enabled and isActive for the opposite of disabled.
+//
+// Both forms know disabled, which leaves the server out, and type (stdio,
+// http, sse and their other spellings), which must fit the other keys.
 //
 // Other top-level keys are catalogs, trust, profiles, mapping, telemetry and
 // cluster. A section that this program has no kind for is a fault, not
@@ -80,6 +84,15 @@
 //
 // [Config.Reload] reads the file again. Drivers of unchanged sections and
 // launchers of unchanged URLs are taken over; other launchers are made anew,
-// and a gateway tells by their definition which servers stayed the same. Close each Config once nothing
-// uses it any more: a driver that two of them share is closed with the last.
+// and a gateway tells by their definition which servers stayed the same. Close
+// each Config once nothing uses it any more: a driver that two of them share
+// is closed with the last.
+//
+// # Editors
+//
+// The file schema.json of this package is the JSON Schema of the files of any
+// program, what [Schema] gives for nil; that of one program knows its kinds
+// too. An editor finds it by a comment in the file, or in JSON by $schema:
+//
+//	# yaml-language-server: $schema=schema.json
 package config

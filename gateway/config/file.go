@@ -11,7 +11,7 @@ import (
 type file struct {
 	Schema strictyaml.Ignored `config:"$schema" doc:"The schema of this file, for editors."`
 
-	Version   int            `doc:"Version of this format: 1."`
+	Version   versionSection `doc:"Version of this format: 1."`
 	Listen    string         `doc:"Address to serve on, HOST:PORT. Default: 127.0.0.1:8811."`
 	PublicURL string         `doc:"URL under which clients reach the gateway. Required with auth."`
 	Auth      authSection    `doc:"How callers prove who they are: the name of a kind, or one kind with its options."`
@@ -36,6 +36,7 @@ type file struct {
 type (
 	serverMap      = strictyaml.Map[server]
 	clientMap      = strictyaml.Map[clientServer]
+	versionSection strictyaml.Node
 	authSection    strictyaml.Node
 	chainSection   strictyaml.Node
 	secretsSection strictyaml.Node
@@ -51,7 +52,7 @@ type Admin struct {
 
 // server is one entry of servers.
 type server struct {
-	Type     string `enum:"stdio,http,streamable-http,streamableHttp,sse" doc:"How the server is reached. It need not be given: the other keys tell."`
+	Type     string `enum:"stdio,local,http,streamable-http,streamableHttp,streamable_http,sse,remote" doc:"How the server is reached. It need not be given: the other keys tell."`
 	Disabled bool   `doc:"Leave this server out."`
 
 	Command []string                 `config:"command,one" doc:"The program to start, with or without its arguments."`
@@ -76,9 +77,12 @@ type server struct {
 type clientServer struct {
 	server
 
-	HTTPURL   string `config:"httpUrl" doc:"The same as url."`
-	ServerURL string `config:"serverUrl" doc:"The same as url."`
-	Enabled   *bool  `doc:"false leaves this server out."`
+	Transport     string `enum:"stdio,local,http,streamable-http,streamableHttp,streamable_http,sse,remote" doc:"The same as type."`
+	TransportType string `enum:"stdio,local,http,streamable-http,streamableHttp,streamable_http,sse,remote" doc:"The same as type."`
+	HTTPURL       string `config:"httpUrl" doc:"The same as url."`
+	ServerURL     string `config:"serverUrl" doc:"The same as url."`
+	Enabled       *bool  `doc:"false leaves this server out."`
+	Active        *bool  `config:"isActive" doc:"false leaves this server out."`
 
 	AutoApprove strictyaml.Ignored `doc:"Of other programs; ignored."`
 	AlwaysAllow strictyaml.Ignored `doc:"Of other programs; ignored."`
@@ -89,6 +93,7 @@ type clientServer struct {
 	Name        strictyaml.Ignored `doc:"Of other programs; ignored."`
 	Title       strictyaml.Ignored `doc:"Of other programs; ignored."`
 	Icon        strictyaml.Ignored `doc:"Of other programs; ignored."`
+	IconPath    strictyaml.Ignored `doc:"Of other programs; ignored."`
 	Gallery     strictyaml.Ignored `doc:"Of other programs; ignored."`
 	Version     strictyaml.Ignored `doc:"Of other programs; ignored."`
 	Tags        strictyaml.Ignored `doc:"Of other programs; ignored."`
@@ -101,4 +106,7 @@ type clientServer struct {
 	ExcludeTools  node `refuse:"tools cannot be hidden here: ignoring this key would show all of them"`
 	DisabledTools node `refuse:"tools cannot be hidden here: ignoring this key would show all of them"`
 	EnvFile       node `refuse:"files of variables are not read: list the variables under env"`
+	Auth          node `refuse:"there is no sign-in to servers: put a token into headers, as ${NAME}"`
+	OAuth         node `config:"oauth" refuse:"there is no sign-in to servers: put a token into headers, as ${NAME}"`
+	HeadersHelper node `refuse:"no program is run for headers: put a token into headers, as ${NAME}"`
 }

@@ -58,7 +58,8 @@ type Server struct {
 	Dir      string // where the program starts; empty: where the gateway runs
 	Confined string // "no" for a plain process, else the runtime; empty for a URL
 	Instance gateway.Scope
-	Refs     []secrets.Ref // the secrets that it needs
+	Env      map[string]secrets.Value // as it stands in the file, nothing resolved
+	Refs     []secrets.Ref            // the secrets that it needs, in env and headers
 	Disabled bool
 	Line     int
 }
@@ -122,6 +123,7 @@ func load(ctx context.Context, path string, k *Kinds, old *drivers) (*Config, er
 		_ = l.drivers.close()
 		return nil, err
 	}
+	l.drivers.prev = nil // so that a chain of reloads can be collected
 	switch {
 	case cfg.State != "":
 		cfg.State = l.inFolder(cfg.State)
@@ -177,12 +179,15 @@ func (l *loader) inFolder(path string) string {
 
 // basics checks the keys at the top that hold one plain value.
 func (l *loader) basics(f *file) {
-	if n := l.root.Get("version"); n.Present() && f.Version != 1 {
-		l.dec.Fault(n, "this program reads version 1 of the format alone")
+	if n := node(f.Version); n.Present() {
+		version, failed := 0, l.dec.Failed()
+		if l.dec.Decode(n, &version); version != 1 && l.dec.Failed() == failed {
+			l.dec.Fault(n, "this program reads version 1 of the format alone")
+		}
 	}
 	if n := l.root.Get("listen"); f.Listen != "" {
 		_, port, err := net.SplitHostPort(f.Listen)
-		if p, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil || p > 65535 {
+		if _, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil {
 			l.dec.Fault(n, "%q is no address: write HOST:PORT, such as 127.0.0.1:8811", f.Listen)
 		}
 	}

@@ -16,12 +16,25 @@ func Schema(k *Kinds) []byte {
 	s := strictyaml.Schema(reflect.TypeFor[file](), func(t reflect.Type) map[string]any { return custom(t, k) })
 	s["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	s["title"] = "Configuration of a Gatehouse gateway"
-	s["properties"].(map[string]any)["version"].(map[string]any)["const"] = 1
+	props := s["properties"].(map[string]any)
+	props["version"].(map[string]any)["const"] = 1
+	needed(props["servers"], "command", "url", "image")
+	needed(props["mcpServers"], "command", "url", "image", "httpUrl", "serverUrl")
 	b, err := json.MarshalIndent(s, "", "  ")
 	if err != nil { // maps, slices and strings alone
 		panic(err)
 	}
 	return append(b, '\n')
+}
+
+// needed says of which keys an entry of servers must have one.
+func needed(servers any, keys ...string) {
+	entry := servers.(map[string]any)["additionalProperties"].(map[string]any)
+	var one []any
+	for _, k := range keys {
+		one = append(one, map[string]any{"required": []string{k}})
+	}
+	entry["type"], entry["anyOf"] = "object", one
 }
 
 // custom describes the sections whose form depends on the kinds; nil for all

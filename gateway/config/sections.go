@@ -56,7 +56,7 @@ func (l *loader) items(n node) []node {
 func (l *loader) choice(n node, section string, kinds []string) (kind string, opts node, ok bool) {
 	at := n
 	if text, isText := n.Text(); isText {
-		kind = text
+		kind, opts = text, n.Empty("")
 	} else {
 		failed := l.dec.Failed()
 		l.dec.Pairs(n, func(k string, place, v node) {
@@ -91,6 +91,9 @@ func (l *loader) known(at node, section, kind string, kinds []string) bool {
 // make1 makes one driver, or takes it over.
 func make1[T any](l *loader, section, kind string, opts node, f Factory[T], others ...string) (T, bool) {
 	var none T
+	if !opts.Present() { // the kind is used though no section names it
+		opts = l.root.Empty(section)
+	}
 	o := f.Options()
 	failed := l.dec.Failed()
 	l.dec.DecodeBeside(opts, o, others...)
@@ -99,11 +102,7 @@ func make1[T any](l *loader, section, kind string, opts node, f Factory[T], othe
 	}
 	v, err := l.drivers.get(section+" "+kind+" "+opts.Digest(), func() (any, error) { return f.Make(l.ctx, o) })
 	if err != nil {
-		at := opts
-		if !at.Present() {
-			at = l.root.Get(section)
-		}
-		l.dec.Fault(at, "%v", err)
+		l.dec.Fault(opts, "%v", err)
 		return none, false
 	}
 	return v.(T), true

@@ -64,17 +64,23 @@ func (l *loader) driver(section node) (kind string, ok bool) {
 
 // client makes a server of an entry that another program wrote.
 func (l *loader) client(n node, c *clientServer) *server {
-	for _, u := range []struct{ key, value string }{{"serverUrl", c.ServerURL}, {"httpUrl", c.HTTPURL}} {
+	for _, o := range []struct {
+		key, value string
+		to         *string
+	}{
+		{"serverUrl", c.ServerURL, &c.URL}, {"httpUrl", c.HTTPURL, &c.URL},
+		{"transport", c.Transport, &c.Type}, {"transportType", c.TransportType, &c.Type},
+	} {
 		switch {
-		case u.value == "":
-		case c.URL != "" && c.URL != u.value:
-			l.dec.Fault(n.Get(u.key), "another URL stands in this entry: keep one")
+		case o.value == "":
+		case *o.to != "" && *o.to != o.value:
+			l.dec.Fault(n.Get(o.key), "another value than this stands in the entry under another name: keep one of them")
 		default:
-			c.URL = u.value
+			*o.to = o.value
 		}
 	}
-	if c.Enabled != nil && !*c.Enabled {
-		c.Disabled = true
+	for _, on := range []*bool{c.Enabled, c.Active} {
+		c.Disabled = c.Disabled || on != nil && !*on
 	}
 	if c.Tools != nil && !slices.Equal(c.Tools, []string{"*"}) {
 		l.dec.Fault(n.Get("tools"), "tools cannot be hidden here: ignoring this key would show all of them")
@@ -106,7 +112,7 @@ func (s *serverLoader) add(name string, n node, f *server) {
 	if f.Instance == "" {
 		f.Instance = string(gateway.PerSession)
 	}
-	d := Server{Name: name, Prefix: gateway.Prefix(name), Instance: gateway.Scope(f.Instance), Disabled: f.Disabled, Line: n.Line(), Refs: refs(f)}
+	d := Server{Name: name, Prefix: gateway.Prefix(name), Instance: gateway.Scope(f.Instance), Disabled: f.Disabled, Line: n.Line(), Env: f.Env, Refs: refs(f)}
 	failed := s.dec.Failed()
 	launcher := s.launcher(n, f, &d)
 	if !f.Disabled {
@@ -142,25 +148,29 @@ func (s *serverLoader) launcher(n node, f *server, d *Server) runtime.Launcher {
 	case isURL:
 		return s.remote(n, f, d, has)
 	case f.Image == "" && len(f.Command) == 0:
-		if !has["url"] && !has["image"] && !has["command"] {
-			s.dec.Fault(n, "one of command, url and image is needed")
-		} else {
-			for _, k := range []string{"command", "url", "image"} {
-				if has[k] {
-					s.dec.Fault(n.Get(k), "must not be empty")
+		given := false
+		for _, k := range []string{"command", "url", "image", "serverUrl", "httpUrl"} {
+			if at := n.Get(k); at.Present() {
+				if given = true; !s.dec.Faulty(at) {
+					s.dec.Fault(at, "must not be empty")
 				}
 			}
+		}
+		if !given && (n.Keys() != nil || !s.dec.Faulty(n)) {
+			s.dec.Fault(n, "one of command, url and image is needed")
 		}
 		return nil
 	}
 	s.exclude(n, has, "is for url servers", "headers")
-	if f.Type != "" && f.Type != "stdio" {
-		s.dec.Fault(n.Get("type"), "%q needs a url", f.Type)
+	if f.Type != "" && !local(f.Type) {
+		s.dec.Fault(first(n, typeKeys), "%q needs a url", f.Type)
 	}
-	for i, arg := range append(slices.Clone(f.Command), f.Args...) {
-		if strings.ContainsRune(arg, 0) || i == 0 && arg == "" && len(f.Command) > 0 {
-			s.dec.Fault(n.Get("command"), "holds an empty program or a NUL character")
-			break
+	if len(f.Command) > 0 && f.Command[0] == "" {
+		s.dec.Fault(n.Get("command"), "the program's name is empty")
+	}
+	for key, args := range map[string][]string{"command": f.Command, "args": f.Args} {
+		if slices.ContainsFunc(args, func(arg string) bool { return strings.ContainsRune(arg, 0) }) {
+			s.dec.Fault(n.Get(key), "a NUL character cannot be passed to a program")
 		}
 	}
 	spec := runtime.Spec{
@@ -188,6 +198,22 @@ func (s *serverLoader) launcher(n node, f *server, d *Server) runtime.Launcher {
 	return runtime.Of(rt, spec)
 }
 
+// typeKeys are the names of type, in the order in which they count.
+var typeKeys = []string{"type", "transport", "transportType"}
+
+// local reports whether a type is that of a command.
+func local(typ string) bool { return typ == "stdio" || typ == "local" }
+
+// first returns the value of the first key that is there.
+func first(n node, keys []string) node {
+	for _, k := range keys {
+		if v := n.Get(k); v.Present() {
+			return v
+		}
+	}
+	return node{}
+}
+
 // exclude reports keys that do not belong to this kind of server.
 func (s *serverLoader) exclude(n node, has map[string]bool, why string, keys ...string) {
 	for _, k := range keys {
@@ -200,14 +226,9 @@ func (s *serverLoader) exclude(n node, has map[string]bool, why string, keys ...
 func (s *serverLoader) remote(n node, f *server, d *Server, has map[string]bool) runtime.Launcher {
 	d.Kind = URL
 	s.exclude(n, has, "is for command and image servers", "args", "env", "cwd", "maxLine")
-	at := n.Get("url")
-	for _, k := range []string{"serverUrl", "httpUrl"} {
-		if !at.Present() {
-			at = n.Get(k)
-		}
-	}
-	if f.Type == "stdio" {
-		s.dec.Fault(n.Get("type"), `"stdio" needs a command, but a url stands here`)
+	at := first(n, []string{"url", "serverUrl", "httpUrl"})
+	if local(f.Type) {
+		s.dec.Fault(first(n, typeKeys), "%q needs a command, but a url stands here", f.Type)
 	}
 	if strings.Contains(f.URL, "${") {
 		s.dec.Fault(at, "references stand in headers and env alone: a URL is shown in logs")

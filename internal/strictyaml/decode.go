@@ -61,6 +61,14 @@ func (d *Decoder) Fault(n Node, format string, args ...any) { d.add(n.Fault(form
 // Failed returns how many faults there are so far.
 func (d *Decoder) Failed() int { return len(d.faults) }
 
+// Faulty reports whether n or something in it has a fault so far.
+func (d *Decoder) Faulty(n Node) bool {
+	return slices.ContainsFunc(d.faults, func(err error) bool {
+		rest, ok := strings.CutPrefix(err.(*Fault).Key, n.key)
+		return ok && (n.key == "" || rest == "" || rest[0] == '.' || rest[0] == '[')
+	})
+}
+
 // Err joins the faults in the order of the file; nil when there are none.
 func (d *Decoder) Err() error {
 	slices.SortStableFunc(d.faults, func(a, b error) int {

@@ -145,7 +145,7 @@ func TestFaults(t *testing.T) {
 		{"count: 1\nany: !!binary aGk=", `f:2:6: any: the tag !!binary is not supported`},
 		{"[1]", `f:1:1: must be a mapping, not a list`},
 		{"plain", `f:1:1: must be a mapping, not text`},
-		{"count: 1\n---\ncount: 2", `f: the file holds more than one document`},
+		{"count: 1\n---\ncount: 2", `f:2:1: a second document begins here: one file holds one`},
 		{"a: b: c", `f:1:5: not valid YAML: mapping values are not allowed in this context`},
 		{"a: *b", `f:1:4: not valid YAML: unknown anchor 'b' referenced`},
 		{"count: 1\nany: &a [*a]", `f:1:1: the document is nested too deeply, or an alias stands inside what it names`},

@@ -58,11 +58,12 @@ func Parse(file string, data []byte) (Node, error) {
 	if err := l.Load(doc); err != nil && !errors.Is(err, io.EOF) {
 		return fail(place(err))
 	}
-	if err := l.Load(new(yaml.Node)); !errors.Is(err, io.EOF) {
+	second := new(yaml.Node)
+	if err := l.Load(second); !errors.Is(err, io.EOF) {
 		if err != nil {
 			return fail(place(err))
 		}
-		return fail(0, 0, "the file holds more than one document")
+		return fail(second.Line, second.Column, "a second document begins here: one file holds one")
 	}
 	root := &yaml.Node{Kind: yaml.MappingNode, Line: 1, Column: 1}
 	if doc.Kind == yaml.DocumentNode && len(doc.Content) == 1 {
@@ -178,6 +179,20 @@ func (n Node) Text() (string, bool) {
 
 // Key returns the path of the value, such as servers.files.env.
 func (n Node) Key() string { return n.key }
+
+// Empty returns an empty mapping that stands where n does, under a key of n
+// or, when that is "", in the place of n.
+func (n Node) Empty(key string) Node {
+	y := &yaml.Node{Kind: yaml.MappingNode}
+	if n.y != nil {
+		y.Line, y.Column = n.y.Line, n.y.Column
+	}
+	if key != "" {
+		return n.child(y, key)
+	}
+	n.y = y
+	return n
+}
 
 // Fault makes a fault at the place of n.
 func (n Node) Fault(format string, args ...any) *Fault {

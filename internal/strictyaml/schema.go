@@ -75,10 +75,10 @@ func object(t reflect.Type, custom func(reflect.Type) map[string]any) map[string
 	props := make(map[string]any)
 	var required []string
 	for _, f := range fields(t) {
-		if f.refuse != "" {
-			continue
-		}
 		s := schema(f.typ, f, custom)
+		if f.refuse != "" { // empty is all that is accepted
+			s = map[string]any{"enum": []any{nil, []any{}, map[string]any{}}, "description": f.refuse}
+		}
 		if f.doc != "" {
 			s["description"] = f.doc
 		}
