@@ -89,13 +89,26 @@ bad configuration.`,
   EOF
   gatehouse check --config gatehouse.yaml
   gatehouse serve --config gatehouse.yaml`,
-		Args:          cobra.NoArgs,
+		Args:          commandAlone,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddCommand(a.serveCommand(), a.checkCommand(), a.psCommand(), a.statsCommand(), a.configCommand(), a.versionCommand())
 	return root
+}
+
+// commandAlone refuses a command that is not known and names the nearest.
+func commandAlone(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	hint := ""
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = fmt.Sprintf("; did you mean %q?", near[0])
+	}
+	return fmt.Errorf("unknown command %q for %q%s", args[0], cmd.CommandPath(), hint)
 }
 
 // configFlag adds --config to a command.

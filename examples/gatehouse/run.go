@@ -33,19 +33,18 @@ func (s *serving) run(ctx context.Context) error {
 	}
 	s.unconfined()
 	s.ready()
-	watch := newWatcher(s.configs.now().Path)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			if watch.changed() {
+			if s.watch.changed() {
 				s.log.Info("the configuration file changed")
 				_ = s.configs.reload(ctx)
 			}
 		case sig := <-s.sigs:
 			if sig == syscall.SIGHUP {
-				watch.changed()
+				s.watch.changed()
 				_ = s.configs.reload(ctx)
 				continue
 			}

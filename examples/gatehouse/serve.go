@@ -23,10 +23,10 @@ const defaultListen = "127.0.0.1:8811"
 
 // serveOptions are the flags of serve.
 type serveOptions struct {
-	listen, profile string
-	stdio           bool
-	drain           time.Duration
-	log             logging
+	listen string
+	stdio  bool
+	drain  time.Duration
+	log    logging
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -51,7 +51,6 @@ flight, and end; a second one ends at once.`,
 	a.configFlag(cmd)
 	cmd.Flags().StringVar(&o.listen, "listen", "", "`ADDR` to serve on (default the configuration's listen, else "+defaultListen+")")
 	cmd.Flags().BoolVar(&o.stdio, "stdio", false, "serve one client on standard input and output")
-	cmd.Flags().StringVar(&o.profile, "profile", "", "`NAME` of the profile to serve")
 	cmd.Flags().DurationVar(&o.drain, "drain-timeout", 30*time.Second, "how long to wait for calls in flight at the end")
 	cmd.MarkFlagsMutuallyExclusive("listen", "stdio")
 	o.log.flags(cmd)
@@ -64,6 +63,10 @@ func (a *app) load(ctx context.Context) (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	return a.loadFile(ctx, path)
+}
+
+func (a *app) loadFile(ctx context.Context, path string) (*config.Config, error) {
 	cfg, err := config.Load(ctx, path, a.kinds())
 	if err != nil {
 		return nil, &exit{exitUsage, err}
@@ -80,15 +83,16 @@ func (a *app) serve(ctx context.Context, o *serveOptions) error {
 		return &exit{exitUsage, err}
 	}
 	defer closeLog()
-	cfg, err := a.load(ctx)
+	path, err := a.configFile()
 	if err != nil {
 		return err
 	}
-	if o.profile != "" {
-		_ = cfg.Close()
-		return &exit{exitUsage, fmt.Errorf("there is no profile %q: %s has no section profiles", o.profile, cfg.Path)}
+	watch := newWatcher(path) // before it is read, so that no change is missed
+	cfg, err := a.loadFile(ctx, path)
+	if err != nil {
+		return err
 	}
-	s := &serving{app: a, o: o, log: log, feed: admin.NewFeed(gateway.Events{})}
+	s := &serving{app: a, o: o, log: log, watch: watch, feed: admin.NewFeed(gateway.Events{})}
 	defer s.close()
 	if err := s.open(cfg); err != nil {
 		return err
@@ -98,10 +102,11 @@ func (a *app) serve(ctx context.Context, o *serveOptions) error {
 
 // serving is one gateway while it serves.
 type serving struct {
-	app  *app
-	o    *serveOptions
-	log  *slog.Logger
-	feed *admin.Feed
+	app   *app
+	o     *serveOptions
+	log   *slog.Logger
+	watch *watcher
+	feed  *admin.Feed
 
 	gw       *gateway.Gateway
 	configs  *configs

@@ -61,10 +61,11 @@ func (a *app) versionCommand() *cobra.Command {
 
 func (a *app) configCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "config",
-		Short: "What a configuration may hold",
-		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use:     "config",
+		Short:   "What a configuration may hold",
+		Example: "  gatehouse config schema",
+		Args:    commandAlone,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(&cobra.Command{
 		Use:     "schema",
