@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -65,7 +66,7 @@ func (c *configs) reload(ctx context.Context) error {
 				c.log.Error("the new configuration is bad; the running one stays", "file", f.File, "line", f.Line, "column", f.Column, "key", f.Key, "error", f.Message)
 			}
 		} else {
-			c.log.Error("the new configuration is bad; the running one stays", "error", err)
+			c.log.Error("the new configuration is bad; the running one stays", "error", strings.ReplaceAll(err.Error(), "\n", "; "))
 		}
 		return err
 	}
