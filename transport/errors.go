@@ -71,6 +71,14 @@ func Errorf(code int, format string, args ...any) *RPCError {
 	return &RPCError{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
+// limited makes the error for a bound that was reached. The name of the bound
+// ends the text and is the data.
+func limited(name, format string, args ...any) *RPCError {
+	e := Errorf(CodeLimit, "%s (%s)", fmt.Sprintf(format, args...), name)
+	e.Data = append(rawjson.AppendString([]byte(`{"limit":`), name), '}')
+	return e
+}
+
 // ParseRPCError reads the error member of a response. What is not an error
 // object becomes one with [CodeInternal] that keeps raw.
 func ParseRPCError(raw json.RawMessage) *RPCError {

@@ -3,7 +3,6 @@ package transport
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -33,8 +32,7 @@ func putBuffer(p *[]byte, b []byte) {
 // bodyFault is why a body could not be read.
 type bodyFault struct {
 	status int
-	code   int
-	text   string
+	err    *RPCError
 }
 
 // readBody reads the body of a POST within the limits. The buffer is as large
@@ -79,7 +77,7 @@ func (ex *frontExchange) readBody() ([]byte, *bodyFault) {
 			case errors.Is(err, os.ErrDeadlineExceeded):
 				return nil, tooSlow(ex.h.o.BodyTimeout)
 			}
-			return nil, &bodyFault{http.StatusBadRequest, CodeParse, "the body ended early"}
+			return nil, &bodyFault{http.StatusBadRequest, Errorf(CodeParse, "the body ended early")}
 		}
 	}
 }
@@ -93,20 +91,30 @@ func (ex *frontExchange) received() *bodyFault {
 	case ex.state == exchangeLate:
 		return tooSlow(ex.h.o.BodyTimeout)
 	case ex.closed:
-		return &bodyFault{http.StatusServiceUnavailable, CodeUnavailable, "the gateway is shutting down"}
+		return &bodyFault{http.StatusServiceUnavailable, Errorf(CodeUnavailable, "the gateway is shutting down")}
 	}
 	ex.state = exchangeRead
 	return nil
 }
 
 func tooLarge(limit int64) *bodyFault {
-	return &bodyFault{http.StatusRequestEntityTooLarge, CodeInvalidRequest,
-		fmt.Sprintf("the body is longer than the limit of %d bytes (body)", limit)}
+	return &bodyFault{http.StatusRequestEntityTooLarge, limited("body", "the body is longer than the limit of %d bytes", limit)}
 }
 
 func tooSlow(limit time.Duration) *bodyFault {
-	return &bodyFault{http.StatusRequestTimeout, CodeTimeout,
-		fmt.Sprintf("the body did not come within the limit of %s (BodyTimeout)", limit)}
+	e := limited("BodyTimeout", "the body did not come within the limit of %s", limit)
+	e.Code = CodeTimeout
+	return &bodyFault{http.StatusRequestTimeout, e}
+}
+
+// later is an error that asks to try again.
+func later(status int, e *RPCError) error {
+	return &Error{Status: status, Header: http.Header{"Retry-After": {retryAfter}}, Err: e}
+}
+
+// errDraining is the answer while the front shuts down.
+func errDraining() error {
+	return later(http.StatusServiceUnavailable, Errorf(CodeUnavailable, "the gateway is shutting down"))
 }
 
 // refuse answers a request that is not passed on with a JSON-RPC error. A nil
@@ -136,9 +144,9 @@ func (h *HTTP) refuseError(w http.ResponseWriter, r *http.Request, status int, i
 }
 
 // unavailable refuses while draining.
-func (h *HTTP) unavailable(w http.ResponseWriter, r *http.Request, id json.RawMessage) {
+func (h *HTTP) unavailable(w http.ResponseWriter, r *http.Request) {
 	w.Header()["Retry-After"] = []string{retryAfter}
-	h.refuse(w, r, http.StatusServiceUnavailable, id, CodeUnavailable, "the gateway is shutting down")
+	h.refuse(w, r, http.StatusServiceUnavailable, nil, CodeUnavailable, "the gateway is shutting down")
 }
 
 // null is the id of an answer to what could not be read.
@@ -150,7 +158,7 @@ func (h *HTTP) unsupported(version string) *RPCError {
 	b := append([]byte(nil), `{"supported":`...)
 	b = append(b, h.supported...)
 	b = append(b, `,"requested":`...)
-	b = rawjson.AppendString(b, version)
+	b = rawjson.AppendString(b, cut(version))
 	e.Data = append(b, '}')
 	return e
 }
@@ -160,14 +168,14 @@ func (h *HTTP) writeJSON(w http.ResponseWriter, rc *http.ResponseController, sta
 	header := w.Header()
 	header["Content-Type"] = valueJSON
 	header["Content-Length"] = []string{strconv.Itoa(len(b))}
-	_ = rc.SetWriteDeadline(time.Now().Add(h.o.WriteTimeout)) // not every writer has deadlines
+	_ = rc.SetWriteDeadline(h.writeLimit()) // not every writer has deadlines
 	w.WriteHeader(status)
 	for len(b) > writeChunk {
 		if _, err := w.Write(b[:writeChunk]); err != nil {
 			return err
 		}
 		b = b[writeChunk:]
-		_ = rc.SetWriteDeadline(time.Now().Add(h.o.WriteTimeout))
+		_ = rc.SetWriteDeadline(h.writeLimit())
 	}
 	if _, err := w.Write(b); err != nil {
 		return err
@@ -177,4 +185,13 @@ func (h *HTTP) writeJSON(w http.ResponseWriter, rc *http.ResponseController, sta
 	}
 	_ = rc.SetWriteDeadline(time.Time{})
 	return nil
+}
+
+// writeLimit is the deadline of a write that begins now.
+func (h *HTTP) writeLimit() time.Time {
+	d := h.o.WriteTimeout
+	if h.ctx.Err() != nil {
+		d = min(d, lastWrite)
+	}
+	return time.Now().Add(d)
 }

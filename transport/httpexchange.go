@@ -42,6 +42,7 @@ type frontExchange struct {
 	closed  bool     // the front closes
 	left    bool     // the handler has returned; its writer must not be touched
 	replies [][]byte // of a batch, until a stream takes them
+	waiting int      // bytes of replies
 	stream  *frontStream
 	writer  chan struct{} // closed when the stream's first connection has ended
 }
@@ -145,12 +146,18 @@ func (ex *frontExchange) commit() {
 	}
 	ex.stream, ex.writer = st, make(chan struct{})
 	for _, b := range ex.replies {
-		_ = st.push(&frontEvent{data: b}) // the stream is new and has room
+		_ = st.push(&frontEvent{data: b, class: eventTaken}) // the stream is new
 	}
 	ex.replies = nil
 	go func() { // joined by answer
 		defer close(ex.writer)
-		k.run(ex.r.Context())
+		if k.run(ex.r.Context()) {
+			return
+		}
+		if ex.modern { // whose stream nobody can resume
+			ex.call.cancel()
+		}
+		k.hangUp()
 	}()
 }
 
@@ -274,6 +281,23 @@ func outcome(id json.RawMessage, m *Message, err error) (Message, int) {
 func (ex *frontExchange) accepted() {
 	ex.close()
 	ex.w.WriteHeader(http.StatusAccepted)
+}
+
+// part takes one reply of a batch. Replies are collected until they are more
+// than may wait; then they leave as a stream.
+func (ex *frontExchange) part(reply []byte) {
+	ex.mu.Lock()
+	if ex.stream == nil {
+		ex.replies = append(ex.replies, reply)
+		if ex.waiting += len(reply); ex.waiting > ex.h.o.Queue && ex.streams() {
+			ex.commit()
+		}
+		ex.mu.Unlock()
+		return
+	}
+	st := ex.stream
+	ex.mu.Unlock()
+	_ = st.push(&frontEvent{data: reply}) // without a connection it is kept, or lost as the connection was
 }
 
 // refuse answers what is not passed on.

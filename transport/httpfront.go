@@ -48,16 +48,24 @@ type HTTPOptions struct {
 	MaxSessionsPerPrincipal int
 	MaxStreams              int
 
+	// MaxCalls bounds the requests that the host works on at once [10,000],
+	// the streams of subscriptions/listen included, and MaxCallsPerPrincipal
+	// those of one principal [10,000].
+	MaxCalls             int
+	MaxCallsPerPrincipal int
+
 	// Resume bounds the bytes of sent events that one session keeps for
-	// Last-Event-ID [1 MiB], ResumeTotal those of all sessions [256 MiB]. A
-	// negative Resume turns resumption off.
+	// Last-Event-ID [1 MiB]. ResumeTotal bounds those of all sessions, and
+	// what waits for a client to open a stream [256 MiB]. A negative Resume
+	// turns resumption off.
 	Resume      int
 	ResumeTotal int64
 
 	// Queue bounds the bytes that wait for a slow reader on one stream
 	// [4 MiB]. Over it progress and log messages are merged or dropped and
 	// counted; for anything else the stream is closed, and a legacy client
-	// can resume it.
+	// can resume it. So that it can, a stream of a session queues no more
+	// than Resume.
 	Queue int
 
 	// SessionIdle ends a session that nobody used for so long [30 min].
@@ -93,6 +101,7 @@ type HTTPOptions struct {
 // The defaults of [HTTPOptions].
 const (
 	DefaultSessions     = 10_000
+	DefaultCalls        = 10_000
 	DefaultStreams      = 16
 	DefaultResume       = 1 << 20
 	DefaultResumeTotal  = 256 << 20
@@ -106,9 +115,13 @@ const (
 	closeWait     = 10 * time.Second // for handlers, in Close
 	lastWrite     = time.Second      // for what is being written when the front closes
 	resumeAge     = 5 * time.Minute  // for which a quiet session keeps what it sent
-	maxBatch      = 100              // messages
-	retryAfter    = "5"              // seconds, while draining
+	retryAfter    = "5"              // seconds
 	resumeRetryMS = 1000             // told to clients that may resume
+
+	// For what belongs to no call and waits for a client without a stream,
+	// in bytes; less for progress and log messages, which age.
+	maxBacklog      = 1 << 20
+	maxLightBacklog = 64 << 10
 )
 
 func (o HTTPOptions) withDefaults() HTTPOptions {
@@ -116,6 +129,8 @@ func (o HTTPOptions) withDefaults() HTTPOptions {
 	setDefault(&o.MaxSessions, DefaultSessions)
 	setDefault(&o.MaxSessionsPerPrincipal, DefaultSessions)
 	setDefault(&o.MaxStreams, DefaultStreams)
+	setDefault(&o.MaxCalls, DefaultCalls)
+	setDefault(&o.MaxCallsPerPrincipal, DefaultCalls)
 	if o.Resume == 0 {
 		o.Resume = DefaultResume
 	}
@@ -170,11 +185,11 @@ type HTTP struct {
 
 	mu       sync.Mutex
 	sessions map[string]*frontSession
-	owners   map[string]int // sessions, those being opened included, by principal
-	opened   int            // the sum of owners
-	running  frontExchange  // the head of the list of exchanges
-	handlers int            // exchanges, and requests of HTTP+SSE
-	calls    int            // requests that the host works on
+	owners   map[ownerKey]ownerUse
+	opened   int           // sessions, those being opened included
+	running  frontExchange // the head of the list of exchanges
+	handlers int           // exchanges, and requests of HTTP+SSE
+	calls    int           // requests that the host works on
 	draining bool
 	closed   bool
 	quiet    chan struct{} // closed when draining and no call runs
@@ -198,7 +213,7 @@ func NewHTTP(host Host, o *HTTPOptions) (*HTTP, error) {
 	}
 	h := &HTTP{
 		host: host, o: o.withDefaults(),
-		sessions: make(map[string]*frontSession), owners: make(map[string]int),
+		sessions: make(map[string]*frontSession), owners: make(map[ownerKey]ownerUse),
 		quiet: make(chan struct{}), empty: make(chan struct{}),
 	}
 	h.running.next, h.running.prev = &h.running, &h.running
@@ -243,7 +258,7 @@ type HTTPStats struct {
 	Sessions int   // legacy sessions
 	Streams  int   // open streams of events
 	Calls    int   // requests that wait for their answer
-	Kept     int64 // bytes kept for resumption
+	Kept     int64 // bytes kept for resumption, or for a client to open a stream
 	Dropped  int64 // messages dropped since the start
 }
 
@@ -371,25 +386,45 @@ func (h *HTTP) exit() {
 	}
 }
 
-// begin counts n requests that the host is to work on; false when the front
-// is draining.
-func (h *HTTP) begin(n int) bool {
+// ownerUse is what one principal has of the front.
+type ownerUse struct{ sessions, calls int }
+
+// uses changes what a principal has, with mu held.
+func (h *HTTP) uses(owner ownerKey, sessions, calls int) {
+	use := h.owners[owner]
+	use.sessions += sessions
+	use.calls += calls
+	if use == (ownerUse{}) {
+		delete(h.owners, owner)
+		return
+	}
+	h.owners[owner] = use
+}
+
+// begin counts n requests of p that the host is to work on. The error says why
+// it must not.
+func (h *HTTP) begin(p *Principal, n int) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.draining {
-		return false
+	switch owner := p.owner(); {
+	case h.draining:
+		return errDraining()
+	case h.calls+n > h.o.MaxCalls:
+		return later(http.StatusServiceUnavailable, limited("MaxCalls", "the gateway works on %d requests, its limit", h.o.MaxCalls))
+	case h.owners[owner].calls+n > h.o.MaxCallsPerPrincipal:
+		return later(http.StatusTooManyRequests, limited("MaxCallsPerPrincipal", "the caller has %d requests running, the limit", h.o.MaxCallsPerPrincipal))
+	default:
+		h.calls += n
+		h.uses(owner, 0, n)
 	}
-	h.calls += n
-	return true
+	return nil
 }
 
 // done undoes begin.
-func (h *HTTP) done(n int) {
-	if n == 0 {
-		return // nor was it begun
-	}
+func (h *HTTP) done(p *Principal, n int) {
 	h.mu.Lock()
-	if h.calls -= n; h.calls == 0 && h.draining {
+	h.uses(p.owner(), 0, -n)
+	if h.calls -= n; h.calls == 0 && h.draining && n > 0 {
 		close(h.quiet)
 	}
 	h.mu.Unlock()
@@ -397,9 +432,9 @@ func (h *HTTP) done(n int) {
 
 // contain makes a panic of the host the error of the one message that it is
 // about.
-func (h *HTTP) contain(m *Message, err *error) {
+func (h *HTTP) contain(method string, err *error) {
 	if v := recover(); v != nil {
-		h.o.Logger.Error("the host panicked", "method", m.Method, "panic", v, "stack", string(debug.Stack()))
+		h.o.Logger.Error("the host panicked", "method", method, "panic", v, "stack", string(debug.Stack()))
 		*err = Errorf(CodeInternal, "internal error")
 	}
 }

@@ -27,12 +27,16 @@ func recorded() (*testHost, chan string) {
 }
 
 // fault is the body of an answer to what could not be passed on.
-func fault(id string, code int, text string) string {
+func fault(id string, code int, text string, data ...string) string {
 	if id != "" {
 		id = `,"id":` + id
 	}
+	more := strings.Join(data, "")
+	if more != "" {
+		more = `,"data":` + more
+	}
 	b, _ := json.Marshal(text) // a string
-	return fmt.Sprintf(`{"jsonrpc":"2.0"%s,"error":{"code":%d,"message":%s}}`, id, code, strings.NewReplacer(`\u003c`, `<`, `\u003e`, `>`, `\u0026`, `&`).Replace(string(b)))
+	return fmt.Sprintf(`{"jsonrpc":"2.0"%s,"error":{"code":%d,"message":%s%s}}`, id, code, strings.NewReplacer(`\u003c`, `<`, `\u003e`, `>`, `\u0026`, `&`).Replace(string(b)), more)
 }
 
 // TestHTTPRefusesMessage: what cannot be read in one way only is refused, with
@@ -97,16 +101,18 @@ func TestHTTPRefusesMessage(t *testing.T) {
 			t.Parallel()
 			host, got := recorded()
 			f := newTestFront(t, host, nil)
-			code := CodeInvalidRequest
+			code, data := CodeInvalidRequest, ""
 			switch {
+			case strings.HasPrefix(c.text, "depth: "):
+				code, data = CodeLimit, `{"limit":"depth"}`
 			case strings.HasPrefix(c.text, "syntax: "):
 				code = CodeParse
 			case c.text == "params is not an object":
 				code = CodeInvalidParams
 			}
 			session := f.open("2025-11-25")
-			f.post(c.body, session...).want(t, 400, fault(c.id, code, c.text))
-			f.post(c.body, "Mcp-Protocol-Version", "2026-07-28", "Mcp-Method", "tools/call").want(t, 400, fault(c.id, code, c.text))
+			f.post(c.body, session...).want(t, 400, fault(c.id, code, c.text, data))
+			f.post(c.body, "Mcp-Protocol-Version", "2026-07-28", "Mcp-Method", "tools/call").want(t, 400, fault(c.id, code, c.text, data))
 			select {
 			case s := <-got:
 				t.Errorf("the host was given %s", s)
@@ -177,7 +183,7 @@ func TestHTTPBodyBound(t *testing.T) {
 		r.ContentLength = c.length
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
-		answer{w.Code, w.Header(), w.Body.String()}.want(t, 413, fault("null", CodeInvalidRequest, text))
+		answer{w.Code, w.Header(), w.Body.String()}.want(t, 413, fault("null", CodeLimit, text, `{"limit":"body"}`))
 		if body.n > c.most {
 			t.Errorf("%s: %d bytes were read", c.name, body.n)
 		}
@@ -199,6 +205,6 @@ func TestHTTPBodyBound(t *testing.T) {
 	if resp, err := f.c.Do(req); err == nil { // the connection may break while the client still sends
 		b, _ := io.ReadAll(resp.Body)
 		_ = resp.Body.Close()
-		answer{resp.StatusCode, resp.Header, string(b)}.want(t, 413, fault("null", CodeInvalidRequest, text))
+		answer{resp.StatusCode, resp.Header, string(b)}.want(t, 413, fault("null", CodeLimit, text, `{"limit":"body"}`))
 	}
 }

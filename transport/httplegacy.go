@@ -3,7 +3,6 @@ package transport
 import (
 	"encoding/json"
 	"errors"
-	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -25,7 +24,7 @@ func (h *HTTP) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		ex.state = exchangeRead
 	}
 	if !h.enter(ex) {
-		h.unavailable(w, r, nil)
+		h.unavailable(w, r)
 		return
 	}
 	defer h.leave(ex)
@@ -71,7 +70,7 @@ func (ex *frontExchange) servePost() {
 	}
 	body, fault := ex.readBody()
 	if fault != nil {
-		ex.refuse(fault.status, null, fault.code, "%s", fault.text)
+		ex.refuseError(fault.status, null, fault.err)
 		return
 	}
 	if rawjson.KindOf(body) == rawjson.Array {
@@ -103,17 +102,33 @@ func modernHeader(h http.Header) bool {
 	return len(v) > 0 && EraOf(v[0]) == Modern
 }
 
+// legacyVersion checks the header that names the revision. Before 2025-06-18
+// there was none.
+func (ex *frontExchange) legacyVersion(id json.RawMessage) bool {
+	version, present, ok := one(ex.r.Header, "Mcp-Protocol-Version")
+	switch {
+	case !ok:
+		ex.refuse(http.StatusBadRequest, id, CodeInvalidRequest, "the header MCP-Protocol-Version stands more than once")
+	case present && !slices.Contains(LegacyVersions, version):
+		ex.refuse(http.StatusBadRequest, id, CodeInvalidRequest, "the header MCP-Protocol-Version is %q, which is not one of %s", cut(version), strings.Join(LegacyVersions, ", "))
+	default:
+		return true
+	}
+	return false
+}
+
 // legacySession finds the session that the request names; it answers a request
 // that names none.
 func (ex *frontExchange) legacySession(id json.RawMessage) *frontSession {
-	header := ex.r.Header
-	version, present, ok := one(header, "Mcp-Protocol-Version")
-	if !ok || present && !slices.Contains(LegacyVersions, version) {
-		ex.refuse(http.StatusBadRequest, id, CodeInvalidRequest, "the header MCP-Protocol-Version is %q, which is not one of %s", cut(version), strings.Join(LegacyVersions, ", "))
+	if !ex.legacyVersion(id) {
 		return nil
 	}
-	sid, present, ok := one(header, "Mcp-Session-Id")
-	if !ok || !present || sid == "" {
+	sid, _, ok := one(ex.r.Header, "Mcp-Session-Id")
+	switch {
+	case !ok:
+		ex.refuse(http.StatusBadRequest, id, CodeInvalidRequest, "the header Mcp-Session-Id stands more than once")
+		return nil
+	case sid == "":
 		ex.refuse(http.StatusBadRequest, id, CodeInvalidRequest, "the header Mcp-Session-Id is missing: send initialize first, or, for %s, describe the request in params._meta", VersionModern)
 		return nil
 	}
@@ -144,11 +159,11 @@ func (ex *frontExchange) serveLegacy(m *Message) {
 		ex.accepted()
 		return
 	}
-	if !ex.h.begin(1) {
-		ex.h.unavailable(ex.w, ex.r, m.ID)
+	if err := ex.h.begin(&ex.p, 1); err != nil {
+		_ = ex.answer(m.ID, nil, err) // a client that has gone gets no answer
 		return
 	}
-	defer ex.h.done(1)
+	defer ex.h.done(&ex.p, 1)
 	ex.open(s)
 	ex.call.values = ex.r.Context()
 	reply, err := s.call(ex, &ex.call, m)
@@ -159,27 +174,24 @@ func (ex *frontExchange) serveLegacy(m *Message) {
 // says so.
 func (ex *frontExchange) serveInitialize(m *Message) {
 	h := ex.h
-	version, present, ok := one(ex.r.Header, "Mcp-Protocol-Version")
-	if !ok || present && !slices.Contains(LegacyVersions, version) {
-		ex.refuse(http.StatusBadRequest, m.ID, CodeInvalidRequest, "the header MCP-Protocol-Version is %q, which is not one of %s", cut(version), strings.Join(LegacyVersions, ", "))
+	if !ex.legacyVersion(m.ID) {
 		return
 	}
 	if ex.r.Header["Mcp-Session-Id"] != nil {
 		ex.refuse(http.StatusBadRequest, m.ID, CodeInvalidRequest, "initialize opens a session: send it without Mcp-Session-Id")
 		return
 	}
-	if !h.begin(1) {
-		h.unavailable(ex.w, ex.r, m.ID)
-		return
-	}
-	defer h.done(1)
-	s, err := h.newSession(ex.p)
-	if err != nil {
+	if err := h.begin(&ex.p, 1); err != nil {
 		_ = ex.answer(m.ID, nil, err) // a client that has gone gets no answer
 		return
 	}
-	s.resumable, s.tag = h.o.Resume > 0, rand.Uint32()
-	ok = false
+	defer h.done(&ex.p, 1)
+	s, err := h.newSession(ex.p, false)
+	if err != nil {
+		_ = ex.answer(m.ID, nil, err)
+		return
+	}
+	ok := false
 	defer func() {
 		if !ok {
 			s.end(errors.New("initialize failed"))
@@ -200,11 +212,14 @@ func (ex *frontExchange) serveInitialize(m *Message) {
 	v, _ := rawjson.Get(reply.Result, "protocolVersion")
 	s.version, _ = rawjson.String(v)
 	if !s.publish() {
-		_ = ex.answer(m.ID, nil, Errorf(CodeUnavailable, "the session has ended"))
+		_ = ex.answer(m.ID, nil, s.gone())
 		return
 	}
 	ok = true
 	ex.w.Header()["Mcp-Session-Id"] = []string{s.id}
+	if !ex.asJSON {
+		ex.open(s) // from here on the answer may be a stream
+	}
 	if ex.answer(m.ID, reply, nil) != nil {
 		s.end(errors.New("the client went away before it learned its session"))
 	}
@@ -228,9 +243,9 @@ func (ex *frontExchange) serveBatch(body []byte) {
 		ex.refuse(http.StatusBadRequest, null, CodeInvalidRequest, "a batch is only allowed in a session of protocol version 2025-03-26; this one speaks %s", s.version)
 		return
 	}
-	parts, _ := Batch(body)
-	if len(parts) == 0 || len(parts) > maxBatch {
-		ex.refuse(http.StatusBadRequest, null, CodeInvalidRequest, "a batch has 1 to %d messages, this one %d", maxBatch, len(parts))
+	parts, err := batchOf(body)
+	if err != nil {
+		ex.refuseError(http.StatusBadRequest, null, err)
 		return
 	}
 	messages := make([]*Message, len(parts))
@@ -253,11 +268,13 @@ func (ex *frontExchange) serveBatch(body []byte) {
 		}
 		messages[i] = m
 	}
-	if requests > 0 && !ex.h.begin(requests) {
-		ex.h.unavailable(ex.w, ex.r, null)
-		return
+	if requests > 0 {
+		if err := ex.h.begin(&ex.p, requests); err != nil {
+			_ = ex.answer(null, nil, err) // a client that has gone gets no answer
+			return
+		}
+		defer ex.h.done(&ex.p, requests)
 	}
-	defer ex.h.done(requests)
 	ex.open(s)
 	var calls sync.WaitGroup
 	for _, m := range messages {
@@ -278,19 +295,6 @@ func (ex *frontExchange) serveBatch(body []byte) {
 		return
 	}
 	ex.answerBatch()
-}
-
-// part takes one reply of a batch.
-func (ex *frontExchange) part(reply []byte) {
-	ex.mu.Lock()
-	st := ex.stream
-	if st == nil {
-		ex.replies = append(ex.replies, reply)
-	}
-	ex.mu.Unlock()
-	if st != nil {
-		_ = st.push(&frontEvent{data: reply, class: eventReply}) // without a connection it is kept
-	}
 }
 
 // answerBatch sends the replies of a batch.
@@ -333,7 +337,7 @@ func (ex *frontExchange) serveGet() {
 		return
 	}
 	if !resume && !ex.h.mayListen() {
-		ex.h.unavailable(ex.w, ex.r, nil)
+		_ = ex.answer(nil, nil, errDraining()) // a client that has gone gets no answer
 		return
 	}
 	k := newFrontSink(ex.w, ex.rc)
@@ -341,42 +345,39 @@ func (ex *frontExchange) serveGet() {
 	s.mu.Lock()
 	var st *frontStream
 	var rest []*frontEvent
-	if resume {
-		var text string
-		if st, rest, text = s.resumed(last); text != "" {
-			s.mu.Unlock()
-			ex.refuse(http.StatusBadRequest, nil, CodeInvalidRequest, "%s", text)
-			return
-		}
-		if st.ended && len(rest) == 0 {
-			s.mu.Unlock()
-			ex.close()
-			ex.w.WriteHeader(http.StatusNoContent) // which tells an event source to stop asking
-			return
-		}
-	}
-	replaces := st != nil && st.sink != nil && st.sink.get
+	var fault *RPCError
 	switch {
 	case s.err != nil:
 		s.mu.Unlock()
-		ex.refuseError(http.StatusNotFound, nil, errNoSession)
+		_ = ex.answer(nil, nil, s.gone())
 		return
-	case !replaces && s.listening() >= s.h.o.MaxStreams:
-		s.mu.Unlock()
-		ex.refuse(http.StatusTooManyRequests, nil, CodeLimit, "the session has %d streams open, its limit (MaxStreams)", s.h.o.MaxStreams)
-		return
-	case st == nil:
+	case resume:
+		st, rest, fault = s.resume(last)
+	case !s.mayListen():
+		fault = s.tooManyStreams()
+	default:
 		st = &frontStream{h: s.h, sess: s, mu: &s.mu, standing: true}
 		s.register(st)
 		k.hail = s.hail(st)
 	}
+	if fault != nil {
+		s.mu.Unlock()
+		status := http.StatusBadRequest
+		if fault.Code == CodeLimit {
+			status = http.StatusTooManyRequests
+		}
+		ex.refuseError(status, nil, fault)
+		return
+	}
+	if st.ended && len(rest) == 0 {
+		s.mu.Unlock()
+		ex.close()
+		ex.w.WriteHeader(http.StatusNoContent) // which tells an event source to stop asking
+		return
+	}
 	st.attach(k)
 	for _, e := range rest {
-		if e.gone {
-			continue // the connection that k replaces had not sent it, and gave it to the backlog
-		}
-		k.queue.events = append(k.queue.events, e)
-		k.queue.bytes += e.cost()
+		k.queue.push(e)
 	}
 	if st.standing {
 		if i := slices.Index(s.standing, st); i >= 0 {

@@ -34,7 +34,7 @@ func (h *HTTP) serveSSE(w http.ResponseWriter, r *http.Request) {
 		ex.state = exchangeRead
 	}
 	if !h.enter(ex) {
-		h.unavailable(w, r, nil)
+		h.unavailable(w, r)
 		return
 	}
 	defer h.leave(ex)
@@ -55,12 +55,11 @@ func (ex *frontExchange) serveOldStream() {
 		ex.refuse(http.StatusNotAcceptable, nil, CodeInvalidRequest, "the Accept header must take text/event-stream")
 		return
 	}
-	s, err := ex.h.newSession(ex.p)
+	s, err := ex.h.newSession(ex.p, true)
 	if err != nil {
 		_ = ex.answer(nil, nil, err) // a client that has gone gets no answer
 		return
 	}
-	s.old, s.version = true, "2024-11-05"
 	defer s.end(errors.New("the client closed the stream"))
 	if err := s.accept(ex.r.Context()); err != nil {
 		_ = ex.answer(nil, nil, err)
@@ -80,7 +79,7 @@ func (ex *frontExchange) serveOldStream() {
 		s.mu.Lock()
 		k.abort()
 		s.mu.Unlock()
-		ex.h.unavailable(ex.w, ex.r, nil)
+		_ = ex.answer(nil, nil, s.gone())
 		return
 	}
 	ex.mu.Lock()
@@ -98,7 +97,7 @@ func (ex *frontExchange) serveOldPost() {
 	}
 	body, fault := ex.readBody()
 	if fault != nil {
-		ex.refuse(fault.status, null, fault.code, "%s", fault.text)
+		ex.refuseError(fault.status, null, fault.err)
 		return
 	}
 	m, err := Parse(body, h.o.Limits)
@@ -120,10 +119,11 @@ func (ex *frontExchange) serveOldPost() {
 		ex.accepted()
 		return
 	}
-	if !h.begin(1) {
-		h.unavailable(ex.w, ex.r, m.ID)
+	if err := h.begin(&ex.p, 1); err != nil {
+		_ = ex.answer(m.ID, nil, err) // a client that has gone gets no answer
 		return
 	}
+	values := ex.r.Context()
 	h.mu.Lock()
 	h.handlers++ // for the goroutine, which Close waits for
 	h.mu.Unlock()
@@ -133,12 +133,12 @@ func (ex *frontExchange) serveOldPost() {
 			h.exit()
 			h.mu.Unlock()
 		}()
-		defer h.done(1)
-		c := &frontCall{sess: s, id: string(m.ID)}
+		defer h.done(&s.p, 1)
+		c := &frontCall{sess: s, id: string(m.ID), values: values}
 		c.Context, c.cancel = context.WithCancel(s.ctx)
 		reply, err := s.run(c, m)
 		out, _ := outcome(m.ID, reply, err)
-		_ = s.post(&frontEvent{data: out.Append(make([]byte, 0, out.Size())), class: eventReply}) // without a stream the session has ended
+		_ = s.post(&frontEvent{data: out.Append(make([]byte, 0, out.Size()))}) // without room for it the session ends
 	}()
 	ex.accepted()
 }

@@ -33,11 +33,11 @@ func (ex *frontExchange) serveModern(m *Message, version json.RawMessage) {
 		ex.refuseError(http.StatusBadRequest, m.ID, e)
 		return
 	}
-	if !ex.h.begin(1) {
-		ex.h.unavailable(ex.w, ex.r, m.ID)
+	if err := ex.h.begin(&ex.p, 1); err != nil {
+		_ = ex.answer(m.ID, nil, err) // a client that has gone gets no answer
 		return
 	}
-	defer ex.h.done(1)
+	defer ex.h.done(&ex.p, 1)
 	m.Header = mcpHeader(ex.r.Header)
 	c := &ex.call
 	ex.bind(ex.r.Context(), c, m.ID)
@@ -56,7 +56,7 @@ func (ex *frontExchange) serveModern(m *Message, version json.RawMessage) {
 }
 
 func (ex *frontExchange) stateless(m *Message) (reply *Message, err error) {
-	defer ex.h.contain(m, &err)
+	defer ex.h.contain(m.Method, &err)
 	return ex.h.host.Stateless(&ex.call, ex, ex.p, ex.r, m)
 }
 

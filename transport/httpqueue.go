@@ -1,6 +1,10 @@
 package transport
 
-import "github.com/gatehouse-mcp/gatehouse/internal/rawjson"
+import (
+	"slices"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/rawjson"
+)
 
 // eventClass says what may be done with an event that a slow reader keeps
 // waiting.
@@ -139,15 +143,14 @@ func (q *frontQueue) shed(e *frontEvent, limit int) (dropped int) {
 
 // remove takes e out; false when it is not there.
 func (q *frontQueue) remove(e *frontEvent) bool {
-	for i, o := range q.events {
-		if o == e {
-			q.events = append(q.events[:i], q.events[i+1:]...)
-			q.count(e, -1)
-			e.gone = true
-			return true
-		}
+	i := slices.Index(q.events, e)
+	if i < 0 {
+		return false
 	}
-	return false
+	q.events = slices.Delete(q.events, i, i+1)
+	q.count(e, -1)
+	e.gone = true
+	return true
 }
 
 // pop takes out the first events: one, and more as long as they are at most

@@ -89,29 +89,39 @@ func (s *frontSession) forgetOld() {
 // whichever stream that opens.
 func (s *frontSession) detached(st *frontStream, k *frontSink) {
 	s.touch()
-	if st.standing && s.err == nil && !s.old {
-		moved := make([]*frontEvent, 0, len(k.queue.events)+len(s.backlog.events))
+	if st.standing && s.err == nil && !s.old && len(k.queue.events) > 0 {
+		var q frontQueue
 		for _, e := range k.queue.events {
 			n := &frontEvent{data: e.data, class: e.class, token: e.token}
 			e.gone, e.next = true, n
-			moved = append(moved, n)
-			s.backlog.bytes += n.cost()
+			q.push(n)
 		}
-		s.backlog.events = append(moved, s.backlog.events...)
+		for _, e := range s.backlog.events {
+			q.push(e)
+		}
+		s.backlog = q
+		s.charge()
 	}
 	s.forget(st)
+}
+
+// charge brings what waits for a GET to account: it counts as what is kept for
+// resumption does, over all sessions.
+func (s *frontSession) charge() {
+	s.h.kept.Add(int64(s.backlog.bytes - s.charged))
+	s.charged = s.backlog.bytes
 }
 
 // flush gives a stream of a GET what waited for one.
 func (s *frontSession) flush(st *frontStream) {
 	waiting := s.backlog.events
 	s.backlog = frontQueue{}
+	s.charge()
 	for _, e := range waiting {
-		class := e.class
-		e.class = eventReply // it has been let in before
-		_, _ = st.add(e)     // the stream has a connection
-		e.class = class
+		st.sink.queue.push(e)
+		st.record(e)
 	}
+	st.sink.signal()
 }
 
 // listening counts the connections that GETs opened.
@@ -124,31 +134,43 @@ func (s *frontSession) listening() (n int) {
 	return n
 }
 
-// resumed finds the stream and the events after the one that the client got
-// last. The text says why that cannot be done.
-func (s *frontSession) resumed(last string) (st *frontStream, rest []*frontEvent, text string) {
+// mayListen reports whether another GET may hold a stream.
+func (s *frontSession) mayListen() bool { return s.listening() < s.h.o.MaxStreams }
+
+func (s *frontSession) tooManyStreams() *RPCError {
+	return limited("MaxStreams", "the session has %d streams open, its limit", s.h.o.MaxStreams)
+}
+
+// resume finds the stream and the events after the one that the client got
+// last, and takes the stream from a connection that still has it. The error
+// says why that cannot be done.
+func (s *frontSession) resume(last string) (st *frontStream, rest []*frontEvent, err *RPCError) {
 	tag, place, _ := strings.Cut(last, "-")
 	num, seq, _ := strings.Cut(place, "-")
-	t, err := strconv.ParseUint(tag, 36, 32)
+	t, err1 := strconv.ParseUint(tag, 36, 32)
 	n, err2 := strconv.ParseUint(num, 10, 64)
 	at, err3 := strconv.ParseUint(seq, 10, 64)
-	switch {
-	case err != nil || err2 != nil || err3 != nil:
-		return nil, nil, "Last-Event-ID is not an id of this gateway; open a new stream without it"
+	switch st = s.streams[n]; {
+	case err1 != nil || err2 != nil || err3 != nil:
+		return nil, nil, Errorf(CodeInvalidRequest, "Last-Event-ID is not an id of this gateway; open a new stream without it")
 	case uint32(t) != s.tag:
-		return nil, nil, "Last-Event-ID is not of this session; open a new stream without it"
+		return nil, nil, Errorf(CodeInvalidRequest, "Last-Event-ID is not of this session; open a new stream without it")
+	case st == nil || at > st.seq:
+		return nil, nil, Errorf(CodeInvalidRequest, "Last-Event-ID names an event that is unknown or no longer kept; open a new stream without it")
+	case at < st.lost:
+		return nil, nil, Errorf(CodeInvalidRequest, "what came after the event of Last-Event-ID is no longer kept (Resume); open a new stream without it")
 	}
-	st = s.streams[n]
-	if st == nil || at > st.seq {
-		return nil, nil, "Last-Event-ID names an event that is unknown or no longer kept; open a new stream without it"
+	old := st.sink
+	if (old == nil || !old.get) && !s.mayListen() {
+		return nil, nil, s.tooManyStreams()
 	}
-	if at < st.lost {
-		return nil, nil, "what came after the event of Last-Event-ID is no longer kept (Resume); open a new stream without it"
+	if old != nil {
+		old.abort() // before the rest is known: what it was not given waits anew
 	}
 	for _, e := range st.log {
 		if e.seq > at && !e.gone {
 			rest = append(rest, e)
 		}
 	}
-	return st, rest, ""
+	return st, rest, nil
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math/rand/v2"
+	"net/http"
 	"slices"
 	"strconv"
 	"sync"
@@ -18,7 +20,7 @@ type frontSession struct {
 	h         *HTTP
 	id        string
 	p         Principal
-	owner     string
+	owner     ownerKey
 	receiver  Receiver
 	version   string // what initialize agreed on
 	old       bool   // HTTP+SSE: everything leaves on the one stream
@@ -39,6 +41,7 @@ type frontSession struct {
 	streams  map[uint64]*frontStream // that may be resumed or are open
 	standing []*frontStream          // that a GET opened, the newest last
 	backlog  frontQueue              // what belongs to no call and waits for a GET
+	charged  int                     // bytes of the backlog that the front has counted
 	history  []*frontEvent           // what is kept, the oldest first
 	kept     int                     // bytes of it
 }
@@ -59,23 +62,26 @@ type frontAsk struct {
 	over bool
 }
 
-// newSession reserves a session for p; it is not in the table yet.
-func (h *HTTP) newSession(p Principal) (*frontSession, error) {
-	owner := p.Key()
+// newSession reserves a session for p; it is not in the table yet. old is that
+// of HTTP+SSE.
+func (h *HTTP) newSession(p Principal, old bool) (*frontSession, error) {
+	owner := p.owner()
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	use := h.owners[owner]
 	switch {
 	case h.draining:
-		return nil, &Error{Status: 503, Header: map[string][]string{"Retry-After": {retryAfter}}, Err: Errorf(CodeUnavailable, "the gateway is shutting down")}
+		return nil, errDraining()
 	case h.opened >= h.o.MaxSessions:
-		return nil, &Error{Status: 503, Header: map[string][]string{"Retry-After": {retryAfter}}, Err: Errorf(CodeLimit, "the gateway has %d sessions, its limit (MaxSessions)", h.o.MaxSessions)}
-	case h.owners[owner] >= h.o.MaxSessionsPerPrincipal:
-		return nil, &Error{Status: 429, Header: map[string][]string{"Retry-After": {retryAfter}}, Err: Errorf(CodeLimit, "the caller has %d sessions, the limit (MaxSessionsPerPrincipal)", h.o.MaxSessionsPerPrincipal)}
+		return nil, later(http.StatusServiceUnavailable, limited("MaxSessions", "the gateway has %d sessions, its limit", h.o.MaxSessions))
+	case use.sessions >= h.o.MaxSessionsPerPrincipal:
+		return nil, later(http.StatusTooManyRequests, limited("MaxSessionsPerPrincipal", "the caller has %d sessions, the limit", h.o.MaxSessionsPerPrincipal))
 	}
 	h.opened++
-	h.owners[owner]++
+	use.sessions++
+	h.owners[owner] = use
 	s := &frontSession{
-		h: h, p: p, owner: owner,
+		h: h, p: p, owner: owner, old: old, resumable: !old && h.o.Resume > 0, tag: rand.Uint32(),
 		running: make(map[string]*frontCall), pending: make(map[uint64]*frontAsk), streams: make(map[uint64]*frontStream),
 	}
 	s.ctx, s.cancel = context.WithCancel(h.ctx)
@@ -84,7 +90,8 @@ func (h *HTTP) newSession(p Principal) (*frontSession, error) {
 }
 
 // accept has the host take the session.
-func (s *frontSession) accept(ctx context.Context) error {
+func (s *frontSession) accept(ctx context.Context) (err error) {
+	defer s.h.contain("Accept", &err)
 	id, r, err := s.h.host.Accept(ctx, s, s.p)
 	if err != nil {
 		return err
@@ -133,7 +140,7 @@ func (h *HTTP) session(id string, p *Principal) *frontSession {
 	h.mu.Lock()
 	s := h.sessions[id]
 	h.mu.Unlock()
-	if s == nil || s.owner != p.Key() {
+	if s == nil || s.owner != p.owner() {
 		return nil
 	}
 	s.touch()
@@ -150,6 +157,7 @@ func (s *frontSession) end(reason error) {
 		return
 	}
 	s.err = reason
+	id := s.id
 	s.cancel()
 	for _, st := range s.streams {
 		st.log = nil
@@ -162,22 +170,21 @@ func (s *frontSession) end(reason error) {
 	}
 	s.resumable = false
 	s.history, s.backlog = nil, frontQueue{}
+	s.charge()
 	s.h.kept.Add(-int64(s.kept))
 	s.kept = 0
 	s.mu.Unlock()
 
 	s.h.mu.Lock()
-	published := s.h.sessions[s.id] == s
+	published := s.h.sessions[id] == s
 	if published {
-		delete(s.h.sessions, s.id)
+		delete(s.h.sessions, id)
 	}
 	s.h.opened--
-	if s.h.owners[s.owner]--; s.h.owners[s.owner] == 0 {
-		delete(s.h.owners, s.owner)
-	}
+	s.h.uses(s.owner, -1, 0)
 	s.h.mu.Unlock()
 	if published && s.h.o.SessionClosed != nil {
-		s.h.o.SessionClosed(s.id, s.p, reason)
+		s.h.o.SessionClosed(id, s.p, reason)
 	}
 }
 
@@ -205,10 +212,10 @@ func (s *frontSession) start(c *frontCall) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {
-		return &Error{Status: 404, Err: errNoSession}
+		return s.gone()
 	}
 	if s.running[c.id] != nil {
-		return &Error{Status: 400, Err: Errorf(CodeInvalidRequest, "a request with this id is still running in the session")}
+		return &Error{Status: http.StatusBadRequest, Err: Errorf(CodeInvalidRequest, "a request with this id is still running in the session")}
 	}
 	s.running[c.id] = c
 	return nil
@@ -235,8 +242,23 @@ func (s *frontSession) run(c *frontCall, m *Message) (reply *Message, err error)
 		return nil, err
 	}
 	defer s.stop(c)
-	defer s.h.contain(m, &err)
+	if reply, err = s.receive(c, m); err != nil && s.ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = s.gone() // rather than that the request was cancelled, which nobody asked for
+	}
+	return reply, err
+}
+
+func (s *frontSession) receive(c *frontCall, m *Message) (reply *Message, err error) {
+	defer s.h.contain(m.Method, &err)
 	return s.receiver.Receive(c, m)
+}
+
+// gone is what is said in a session that has ended.
+func (s *frontSession) gone() error {
+	if s.h.ctx.Err() != nil {
+		return errDraining()
+	}
+	return &Error{Status: http.StatusNotFound, Err: errNoSession}
 }
 
 // take handles what the client sent and wants no reply to.
@@ -258,7 +280,7 @@ func (s *frontSession) take(m *Message) {
 		s.order.Lock()
 		defer s.order.Unlock()
 		var err error // a notification has no reply
-		defer s.h.contain(m, &err)
+		defer s.h.contain(m.Method, &err)
 		_, err = s.receiver.Receive(s.ctx, m)
 	}
 }
@@ -358,6 +380,7 @@ func (s *frontSession) withdraw(ctx context.Context, e *frontEvent, id json.RawM
 		e = e.next
 	}
 	waiting := s.backlog.remove(e)
+	s.charge()
 	if st := e.stream; !waiting && st != nil && st.sink != nil {
 		waiting = st.sink.queue.remove(e)
 	}
@@ -376,15 +399,31 @@ func (s *frontSession) withdraw(ctx context.Context, e *frontEvent, id json.RawM
 // Notify implements [Conn]; what belongs to no call waits, within bounds, for
 // a GET.
 func (s *frontSession) Notify(ctx context.Context, m *Message) error {
-	if c, ok := ctx.Value(frontCallKey{}).(*frontCall); ok && c.sess == s && c.ex != nil && c.ex.sess == s && !s.old {
-		return c.ex.notify(m)
+	if ex := s.exchangeOf(ctx); ex != nil {
+		return ex.notify(m)
 	}
 	return s.post(newFrontEvent(m))
 }
 
+// exchangeOf returns the exchange of the client's request to which ctx
+// belongs; nil when it belongs to none whose answer may become a stream of the
+// session.
+func (s *frontSession) exchangeOf(ctx context.Context) *frontExchange {
+	c, ok := ctx.Value(frontCallKey{}).(*frontCall)
+	if !ok || c.sess != s || c.ex == nil {
+		return nil
+	}
+	c.ex.mu.Lock()
+	defer c.ex.mu.Unlock()
+	if c.ex.sess != s {
+		return nil
+	}
+	return c.ex
+}
+
 func (s *frontSession) send(ctx context.Context, e *frontEvent) error {
-	if c, ok := ctx.Value(frontCallKey{}).(*frontCall); ok && c.sess == s && c.ex != nil && c.ex.sess == s && !s.old {
-		return c.ex.send(e)
+	if ex := s.exchangeOf(ctx); ex != nil {
+		return ex.send(e)
 	}
 	return s.post(e)
 }
@@ -417,21 +456,31 @@ func (s *frontSession) post(e *frontEvent) error {
 		}
 	}
 	for _, o := range s.backlog.events {
-		if len(e.data) <= 256 && e.class == eventPlain && bytes.Equal(o.data, e.data) {
+		if len(e.data) <= 256 && !e.class.light() && bytes.Equal(o.data, e.data) {
 			s.mu.Unlock()
 			s.h.drop(s.id, dropped)
 			return nil // the same change of a list need not be told twice
 		}
 	}
-	limit := min(s.h.o.Queue, DefaultResume)
-	if e.class != eventPlain {
-		limit = min(limit, 64<<10)
+	limit := min(s.h.o.Queue, maxBacklog)
+	if e.class.light() {
+		limit = min(limit, maxLightBacklog)
 	}
-	n, full := s.backlog.add(e, limit)
+	full := s.h.kept.Load()+int64(e.cost()) > s.h.o.ResumeTotal
+	switch {
+	case !full:
+		var n int
+		n, full = s.backlog.add(e, limit)
+		dropped += n
+		s.charge()
+	case e.class.light():
+		e.gone, full = true, false
+		dropped++
+	}
 	s.mu.Unlock()
-	s.h.drop(s.id, dropped+n)
+	s.h.drop(s.id, dropped)
 	if full {
-		return Errorf(CodeLimit, "the client has no stream open (GET), and %d bytes wait for it already", limit)
+		return limited("Queue", "the client has no stream open (GET), and what waits for it already takes the %d bytes that may, or ResumeTotal", limit)
 	}
 	return nil
 }

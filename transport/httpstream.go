@@ -7,125 +7,11 @@ import (
 	"strconv"
 	"sync"
 	"time"
-
-	"github.com/gatehouse-mcp/gatehouse/internal/rawjson"
 )
 
 // errStreamEnded is returned for what comes after the reply of a request, or
 // after its stream was closed.
 var errStreamEnded = &Error{Err: errors.New("the stream of the request has ended")}
-
-// eventClass says what may be done with an event that a slow reader keeps
-// waiting.
-type eventClass uint8
-
-const (
-	eventPlain    eventClass = iota // requests and notifications: never dropped
-	eventReply                      // the last of a stream: never dropped, always taken
-	eventLog                        // may be dropped
-	eventProgress                   // may be dropped; the latest of a token replaces the others
-)
-
-// frontEvent is one message on its way to a client. Its bytes are immutable;
-// the other fields belong to the lock of its stream.
-type frontEvent struct {
-	stream *frontStream
-	seq    uint64
-	data   []byte
-	token  string // of progress
-	class  eventClass
-	gone   bool        // dropped, withdrawn, or moved to another stream
-	next   *frontEvent // what it became when it was moved
-}
-
-// cost is what an event takes in memory, roughly.
-func (e *frontEvent) cost() int { return len(e.data) + 128 }
-
-func newFrontEvent(m *Message) *frontEvent {
-	e := &frontEvent{data: m.Append(make([]byte, 0, m.Size()))}
-	if m.ID == nil {
-		switch m.Method {
-		case "notifications/message":
-			e.class = eventLog
-		case methodProgress:
-			e.class = eventProgress
-			if v, ok := rawjson.Get(m.Params, "progressToken"); ok {
-				e.token = string(v)
-			}
-		}
-	}
-	return e
-}
-
-// frontQueue is what waits for a reader.
-type frontQueue struct {
-	events []*frontEvent
-	bytes  int
-}
-
-// add appends e if it fits into limit, when need be by dropping what may be
-// dropped. It reports how many events were dropped, e perhaps among them, and
-// whether there is no room although e must not be dropped.
-func (q *frontQueue) add(e *frontEvent, limit int) (dropped int, full bool) {
-	if e.class != eventReply && len(q.events) > 0 && q.bytes+e.cost() > limit {
-		dropped = q.shed(e, limit)
-		if q.bytes+e.cost() > limit && len(q.events) > 0 {
-			if e.class == eventPlain {
-				return dropped, true
-			}
-			e.gone = true
-			return dropped + 1, false
-		}
-	}
-	q.events = append(q.events, e)
-	q.bytes += e.cost()
-	return dropped, false
-}
-
-// shed drops progress that newer progress, e's included, has overtaken, then
-// the oldest of what may be dropped, until e fits.
-func (q *frontQueue) shed(e *frontEvent, limit int) (dropped int) {
-	newest := map[string]*frontEvent{}
-	for _, o := range q.events {
-		if o.class == eventProgress {
-			newest[o.token] = o
-		}
-	}
-	if e.class == eventProgress {
-		newest[e.token] = e
-	}
-	drop := func(may func(*frontEvent) bool) {
-		kept := q.events[:0]
-		for _, o := range q.events {
-			if q.bytes+e.cost() > limit && may(o) {
-				o.gone = true
-				q.bytes -= o.cost()
-				dropped++
-				continue
-			}
-			kept = append(kept, o)
-		}
-		clear(q.events[len(kept):])
-		q.events = kept
-	}
-	drop(func(o *frontEvent) bool { return o.class == eventProgress && newest[o.token] != o })
-	drop(func(o *frontEvent) bool { return o.class == eventLog })
-	drop(func(o *frontEvent) bool { return o.class == eventProgress })
-	return dropped
-}
-
-// remove takes e out; false when it is not there.
-func (q *frontQueue) remove(e *frontEvent) bool {
-	for i, o := range q.events {
-		if o == e {
-			q.events = append(q.events[:i], q.events[i+1:]...)
-			q.bytes -= e.cost()
-			e.gone = true
-			return true
-		}
-	}
-	return false
-}
 
 // frontStream is one sequence of events for a client: that of a POST, or one
 // that a GET opened. In a session it outlives its connections: what was sent
@@ -174,33 +60,42 @@ func (st *frontStream) add(e *frontEvent) (dropped int, err error) {
 	}
 	if k := st.sink; k != nil {
 		var full bool
-		if dropped, full = k.queue.add(e, st.h.o.Queue-k.flight); full {
-			st.h.o.Logger.Debug("a client reads too slowly; its stream is closed", "session", st.session(), "queue", st.h.o.Queue)
+		limit := st.h.o.Queue
+		if resumable && !st.standing {
+			limit = min(limit, st.h.o.Resume) // so that what waits can be resumed
+		}
+		if dropped, full = k.queue.add(e, limit); full {
+			st.h.o.Logger.Debug("a client reads too slowly; its stream is closed", "session", st.session(), "queue", limit)
 			k.abort()
-			if !resumable || st.standing {
+			if !resumable || st.standing { // what waited for a standing stream waits for the next
 				return dropped, errStreamEnded
 			}
 		} else if !e.gone {
 			k.signal()
 		}
 	}
-	if e.gone {
-		return dropped, nil
+	if !e.gone {
+		st.record(e)
 	}
+	return dropped, nil
+}
+
+// record gives an event its place in the stream, with mu held, and keeps it
+// for resumption.
+func (st *frontStream) record(e *frontEvent) {
 	st.seq++
 	e.stream, e.seq = st, st.seq
-	if resumable {
+	if st.sess != nil && st.sess.resumable {
 		st.log = append(st.log, e)
 		st.sess.keep(e)
 	}
-	return dropped, nil
 }
 
 // finish sends the reply, which may be nil, and ends the stream.
 func (st *frontStream) finish(reply []byte) {
 	st.mu.Lock()
 	if reply != nil {
-		_, _ = st.add(&frontEvent{data: reply, class: eventReply}) // without a connection it is kept, or lost as the connection was
+		_, _ = st.add(&frontEvent{data: reply, class: eventTaken}) // without a connection it is kept, or lost as the connection was
 	}
 	st.ended = true
 	if st.sink != nil {
@@ -250,7 +145,6 @@ type frontSink struct {
 
 	// Under the lock of the stream:
 	queue    frontQueue
-	flight   int // bytes that are being written
 	writing  bool
 	aborted  bool
 	detached bool
@@ -288,15 +182,14 @@ var (
 )
 
 // run writes until the stream has ended, the connection breaks, ctx ends or
-// somebody calls abort. It is called once, by the one goroutine that may use
-// the writer meanwhile.
-func (k *frontSink) run(ctx context.Context) {
+// somebody calls abort. It reports whether all was written. It is called once,
+// by the one goroutine that may use the writer meanwhile.
+func (k *frontSink) run(ctx context.Context) (ok bool) {
 	mu := k.st.mu
 	mu.Lock()
 	k.writing = true
 	idle := len(k.queue.events) == 0
 	mu.Unlock()
-	ok := false
 	defer func() {
 		mu.Lock()
 		k.writing = false
@@ -308,7 +201,7 @@ func (k *frontSink) run(ctx context.Context) {
 		if !ok {
 			last = time.Now().Add(min(k.st.h.o.WriteTimeout, 5*time.Second))
 		}
-		_ = k.rc.SetWriteDeadline(last)
+		_ = k.rc.SetWriteDeadline(last) // not every writer has deadlines
 	}()
 
 	h := k.w.Header()
@@ -323,7 +216,7 @@ func (k *frontSink) run(ctx context.Context) {
 		buf = append(buf, ":\n\n"...)
 	}
 	if len(buf) > 0 && k.write(buf) != nil {
-		return
+		return false
 	}
 	quiet := time.NewTimer(k.st.h.o.KeepAlive)
 	defer quiet.Stop()
@@ -331,8 +224,7 @@ func (k *frontSink) run(ctx context.Context) {
 		var more bool
 		if buf, more = k.take(buf[:0]); len(buf) == 0 {
 			if !more {
-				ok = !k.wasAborted()
-				return
+				return !k.wasAborted()
 			}
 			select {
 			case <-k.wake:
@@ -340,11 +232,11 @@ func (k *frontSink) run(ctx context.Context) {
 			case <-quiet.C:
 				buf = append(buf, ":\n\n"...)
 			case <-ctx.Done():
-				return
+				return false
 			}
 		}
 		if k.write(buf) != nil {
-			return
+			return false
 		}
 		quiet.Reset(k.st.h.o.KeepAlive)
 	}
@@ -361,26 +253,14 @@ func (k *frontSink) take(buf []byte) (_ []byte, more bool) {
 	st := k.st
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	k.flight = 0
 	if k.aborted {
 		return buf, false
 	}
-	n := 0
-	for _, e := range k.queue.events {
-		if n > 0 && len(buf)+len(e.data) > writeChunk/4 {
-			break
-		}
+	next := k.queue.pop(writeChunk / 4)
+	for _, e := range next {
 		buf = AppendEvent(buf, st.eventID(e.seq), st.kind, 0, e.data)
-		k.flight += e.cost()
-		n++
 	}
-	clear(k.queue.events[:n])
-	k.queue.events = k.queue.events[n:]
-	k.queue.bytes -= k.flight
-	if len(k.queue.events) == 0 {
-		k.queue.events = nil
-	}
-	return buf, !st.ended || n > 0
+	return buf, !st.ended || len(next) > 0
 }
 
 // eventID names an event for Last-Event-ID: the session, the stream and the
@@ -426,6 +306,16 @@ func (k *frontSink) arm() error {
 	if k.aborted {
 		return errStreamEnded
 	}
-	_ = k.rc.SetWriteDeadline(time.Now().Add(k.st.h.o.WriteTimeout)) // not every writer has deadlines
+	_ = k.rc.SetWriteDeadline(k.st.h.writeLimit()) // not every writer has deadlines
 	return nil
+}
+
+// hangUp closes the connection of a stream that broke off. A client that only
+// reads too slowly, or a proxy between, learns it at once and can resume,
+// although the handler goes on for as long as the call does.
+func (k *frontSink) hangUp() {
+	_ = k.rc.SetWriteDeadline(time.Unix(1, 0)) // nothing more is sent; in HTTP/2 this resets the stream
+	if conn, _, err := k.rc.Hijack(); err == nil {
+		_ = conn.Close()
+	}
 }

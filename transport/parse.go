@@ -38,15 +38,15 @@ func (l Limits) WithDefaults() Limits {
 // envelope, params and the protocol's own keys of _meta also when a key
 // equals a known one but for its case. A result or an error is only checked
 // to be well nested: whoever reads it checks what it reads. The error is an
-// [*RPCError] with [CodeParse], [CodeInvalidRequest] or [CodeInvalidParams]
-// whose text names the rule and the place.
+// [*RPCError] with [CodeParse], [CodeInvalidRequest], [CodeInvalidParams] or
+// [CodeLimit] whose text names the rule or the limit, and the place.
 //
 // When the error is not nil the returned Message is nil, unless the id could
 // be read: then it holds the id alone, for the reply.
 func Parse(b []byte, l Limits) (*Message, error) {
 	l = l.WithDefaults()
 	if int64(len(b)) > l.Body {
-		return nil, Errorf(CodeInvalidRequest, "the message is longer than the limit of %d bytes (body)", l.Body)
+		return nil, limited("body", "the message is longer than the limit of %d bytes", l.Body)
 	}
 	env, err := rawjson.Split(b, l.Depth)
 	if err != nil {
@@ -96,8 +96,11 @@ func rpcError(err error) error {
 	if !errors.As(err, &f) {
 		return Errorf(CodeParse, "%s", err.Error())
 	}
-	if f.Rule == rawjson.RuleSyntax {
+	switch f.Rule {
+	case rawjson.RuleSyntax:
 		return Errorf(CodeParse, "%s", f.Error())
+	case rawjson.RuleDepth:
+		return &RPCError{Code: CodeLimit, Message: f.Error(), Data: json.RawMessage(`{"limit":"depth"}`)}
 	}
 	return Errorf(CodeInvalidRequest, "%s", f.Error())
 }
@@ -111,4 +114,23 @@ func Batch(b []byte) ([]json.RawMessage, bool) {
 	var out []json.RawMessage
 	rawjson.Each(b, func(_, v []byte) bool { out = append(out, v); return true })
 	return out, true
+}
+
+// maxBatch bounds the messages of a batch that a client sends.
+const maxBatch = 100
+
+// batchOf is Batch for a well-formed array, with the bound.
+func batchOf(b []byte) ([]json.RawMessage, *RPCError) {
+	var out []json.RawMessage
+	rawjson.Each(b, func(_, v []byte) bool {
+		out = append(out, v)
+		return len(out) <= maxBatch
+	})
+	switch {
+	case len(out) == 0:
+		return nil, Errorf(CodeInvalidRequest, "the batch is empty")
+	case len(out) > maxBatch:
+		return nil, limited("batch", "the batch has more than %d messages", maxBatch)
+	}
+	return out, nil
 }

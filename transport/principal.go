@@ -33,6 +33,11 @@ func (p Principal) Key() string {
 	return p.Issuer + "\x00" + p.Subject
 }
 
+// ownerKey is [Principal.Key] for use in a map, without making a string.
+type ownerKey struct{ issuer, subject string }
+
+func (p *Principal) owner() ownerKey { return ownerKey{p.Issuer, p.Subject} }
+
 // String names the principal for logs: the subject, or "anonymous".
 func (p Principal) String() string {
 	switch {

@@ -79,9 +79,9 @@ func (s *Stream) line(line []byte) bool {
 
 // batch takes a JSON-RPC batch.
 func (s *Stream) batch(line []byte) bool {
-	parts, _ := Batch(line)
-	if len(parts) == 0 {
-		return s.unreadable(line, nil, Errorf(CodeInvalidRequest, "the batch is empty"))
+	parts, refused := batchOf(line)
+	if refused != nil {
+		return s.unreadable(line, nil, refused)
 	}
 	b := &batch{}
 	messages := make([]*Message, len(parts))
@@ -160,8 +160,7 @@ func (x *exchange) spoilt(id json.RawMessage, why error) bool {
 // tail are known. Where it cannot be told what it was, somebody might wait for
 // ever: then the Stream ends.
 func (s *Stream) overlong(l *lineReader) {
-	why := Errorf(CodeLimit, "the message is longer than the limit of %d bytes (line)", s.o.Limits.Body)
-	why.Data = json.RawMessage(`{"limit":"line"}`)
+	why := limited("line", "the message is longer than the limit of %d bytes", s.o.Limits.Body)
 	id, method := headOf(l.head)
 	if id == nil {
 		id = tailID(l.tail)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"strconv"
 	"sync"
 
@@ -90,7 +89,7 @@ func (x *exchange) admit(s *served) error {
 	case x.serving[key] != nil:
 		return Errorf(CodeInvalidRequest, "a request with this id is still running")
 	case x.running >= x.o.Requests:
-		return &RPCError{Code: CodeLimit, Message: fmt.Sprintf("more than %d requests at once (requests)", x.o.Requests), Data: json.RawMessage(`{"limit":"requests"}`)}
+		return limited("requests", "more than %d requests at once", x.o.Requests)
 	}
 	s.ctx, s.cancel = context.WithCancel(x.ctx)
 	x.serving[key] = s
