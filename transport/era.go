@@ -37,6 +37,9 @@ const (
 	VersionModern = "2026-07-28"
 )
 
+// versionBatch is the one revision that has JSON-RPC batches.
+const versionBatch = "2025-03-26"
+
 // LegacyVersions lists the legacy revisions that this library speaks, the
 // newest first; ModernVersions the modern ones. They must not be changed.
 var (

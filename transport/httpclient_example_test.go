@@ -87,6 +87,7 @@ func ExampleNewRoundTripper() {
 
 	// Two clients that share their connections.
 	rt := transport.NewRoundTripper(nil)
+	defer (&http.Client{Transport: rt}).CloseIdleConnections()
 	for range 2 {
 		c, err := transport.NewHTTPClient(srv.URL, &transport.HTTPClientOptions{RoundTripper: rt})
 		if err != nil {

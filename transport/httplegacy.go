@@ -232,15 +232,15 @@ func (ex *frontExchange) serveBatch(body []byte) {
 		return
 	}
 	if modernHeader(ex.r.Header) || ex.r.Header["Mcp-Session-Id"] == nil {
-		ex.refuse(http.StatusBadRequest, null, CodeInvalidRequest, "a batch is only allowed in a session of protocol version 2025-03-26")
+		ex.refuse(http.StatusBadRequest, null, CodeInvalidRequest, "a batch is only allowed in a session of protocol version %s", versionBatch)
 		return
 	}
 	s := ex.legacySession(null)
 	if s == nil {
 		return
 	}
-	if s.version != "2025-03-26" {
-		ex.refuse(http.StatusBadRequest, null, CodeInvalidRequest, "a batch is only allowed in a session of protocol version 2025-03-26; this one speaks %s", s.version)
+	if s.version != versionBatch {
+		ex.refuse(http.StatusBadRequest, null, CodeInvalidRequest, "a batch is only allowed in a session of protocol version %s; this one speaks %s", versionBatch, cut(s.version))
 		return
 	}
 	parts, err := batchOf(body)

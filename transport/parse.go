@@ -3,6 +3,8 @@ package transport
 import (
 	"encoding/json"
 	"errors"
+	"strconv"
+	"strings"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/rawjson"
 )
@@ -52,6 +54,11 @@ func Parse(b []byte, l Limits) (*Message, error) {
 	if err != nil {
 		return idOnly(env.ID), rpcError(err)
 	}
+	if env.Extra != nil {
+		if err := checkExtra(env.Extra); err != nil {
+			return idOnly(env.ID), err
+		}
+	}
 	m := &Message{ID: env.ID, Params: env.Params, Result: env.Result, Error: env.Error, Extra: env.Extra}
 	if env.Method != nil {
 		s, ok := rawjson.String(env.Method)
@@ -81,6 +88,49 @@ func Parse(b []byte, l Limits) (*Message, error) {
 		}
 	}
 	return m, nil
+}
+
+// checkExtra applies the rules of the envelope to the members that JSON-RPC
+// does not know, at every depth: nobody here reads them, but somebody may
+// where they are passed on to. They are rare, so that time does not matter.
+func checkExtra(extra json.RawMessage) error {
+	obj := append(append(append(make([]byte, 0, len(extra)+2), '{'), extra...), '}')
+	if _, err := rawjson.Canonical(obj); err != nil {
+		return rpcError(err)
+	}
+	if rule := inexact(obj); rule != "" {
+		return Errorf(CodeInvalidRequest, "%s: a member of the envelope that JSON-RPC does not know holds it; drop the member", rule)
+	}
+	return nil
+}
+
+// inexact returns the rule that a text or number in v breaks because two
+// readers could take it for different ones; empty when there is none.
+func inexact(v []byte) (rule rawjson.Rule) {
+	text := func(v []byte) bool {
+		s, ok := rawjson.String(v)
+		return ok && strings.IndexByte(s, 0) < 0
+	}
+	switch rawjson.KindOf(v) {
+	case rawjson.Str:
+		if !text(v) {
+			return rawjson.RuleText
+		}
+	case rawjson.Number:
+		if _, err := strconv.ParseFloat(string(v), 64); err != nil {
+			return rawjson.RuleNumber
+		}
+	case rawjson.Array, rawjson.Object:
+		rawjson.Each(v, func(key, value []byte) bool {
+			if key != nil && !text(key) {
+				rule = rawjson.RuleText
+			} else {
+				rule = inexact(value)
+			}
+			return rule == ""
+		})
+	}
+	return rule
 }
 
 func idOnly(id json.RawMessage) *Message {

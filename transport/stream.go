@@ -30,8 +30,9 @@ type StreamOptions struct {
 	// borne with so far.
 	Garbage int
 
-	// Batch accepts JSON-RPC batches, which the protocol had in its revision
-	// 2025-03-26 alone.
+	// Batch accepts JSON-RPC batches from the start. The protocol had them in
+	// its revision 2025-03-26 alone; once that was agreed on, they are
+	// accepted in any case.
 	Batch bool
 
 	// Linger is how long the requests of a peer that has closed its output
@@ -133,8 +134,8 @@ func NewStream(r io.Reader, w io.Writer, o *StreamOptions) *Stream {
 	return s
 }
 
-// SetProtocolVersion implements [Versioned]. A pipe is the same for all.
-func (s *Stream) SetProtocolVersion(string) {}
+// SetProtocolVersion implements [Versioned]. It matters for batches alone.
+func (s *Stream) SetProtocolVersion(version string) { s.batches.Store(version == versionBatch) }
 
 // Close implements [Conn]. It gives what is queued a quarter of a second to
 // be written and joins the Stream's goroutines. It does not wait for ever: not

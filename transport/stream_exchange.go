@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/rawjson"
@@ -32,6 +33,7 @@ type exchange struct {
 	wg     sync.WaitGroup
 	spare  sync.Pool // of *call; the Conn's own, for their channels may belong to a bubble of synctest
 
+	batches   atomic.Bool // the revision agreed on has batches
 	mu        sync.Mutex
 	room      sync.Cond // a queue got shorter, or something ended; for the feeding goroutine
 	err       error     // why the exchange ended
@@ -329,6 +331,10 @@ func (x *exchange) answer(s *served, reply *Message, err error) {
 		reply = s.m.ReplyError(err)
 	case reply == nil || reply.Result == nil && reply.Error == nil:
 		reply = s.m.ReplyError(Errorf(CodeInternal, "internal error"))
+	}
+	if s.m.Method == "initialize" && reply != nil {
+		v, _ := rawjson.Get(reply.Result, "protocolVersion")
+		x.batches.Store(rawjson.KeyIs(v, versionBatch)) // before the client learns it
 	}
 	p := parcel{m: reply, id: s.m.ID}
 	if s.batch != nil {

@@ -64,8 +64,8 @@ func (s *Stream) line(line []byte) bool {
 		if rawjson.Valid(line, s.o.Limits.Depth) != nil {
 			return s.unreadable(line, nil, Errorf(CodeParse, "the line is not JSON"))
 		}
-		if !s.o.Batch {
-			return s.unreadable(line, nil, Errorf(CodeInvalidRequest, "batches are not part of this protocol version"))
+		if !s.o.Batch && !s.batches.Load() {
+			return s.unreadable(line, nil, Errorf(CodeInvalidRequest, "a batch is only allowed in protocol version "+versionBatch))
 		}
 		return s.batch(line)
 	}
