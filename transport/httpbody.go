@@ -128,7 +128,7 @@ func (h *HTTP) refuseError(w http.ResponseWriter, r *http.Request, status int, i
 	if r.ContentLength != 0 {
 		// What was not read of the body is drained by the server, not for long.
 		_ = rc.SetReadDeadline(time.Now().Add(time.Second)) // not every writer has deadlines
-		if status == http.StatusRequestEntityTooLarge || status == http.StatusRequestTimeout {
+		if status == http.StatusRequestEntityTooLarge || status == http.StatusRequestTimeout || h.ctx.Err() != nil {
 			w.Header()["Connection"] = []string{"close"}
 		}
 	}
