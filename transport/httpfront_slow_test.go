@@ -19,10 +19,10 @@ func progressOf(token string, n, size int) *Message {
 	return &Message{Method: methodProgress, Params: json.RawMessage(fmt.Sprintf(`{"progressToken":%q,"progress":%d,"message":"%s"}`, token, n, strings.Repeat("x", size)))}
 }
 
-// TestHTTPNeverReads: what waits for a client that does not read is bounded.
+// TestHTTPMergesProgress: what waits for a client that does not read is bounded.
 // Progress and log messages are merged or dropped, and counted; the reply is
 // there when the client reads at last.
-func TestHTTPNeverReads(t *testing.T) {
+func TestHTTPMergesProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n, size, queue = 1000, 4 << 10, 64 << 10
 		sent := make(chan error, 1)
@@ -95,8 +95,8 @@ func TestHTTPNeverReads(t *testing.T) {
 	})
 }
 
-// TestHTTPNeverReadsAtAll: nor does it hold the server for ever.
-func TestHTTPNeverReadsAtAll(t *testing.T) {
+// TestHTTPReadsNothing: nor does it hold the server for ever.
+func TestHTTPReadsNothing(t *testing.T) {
 	for _, stream := range []bool{true, false} {
 		t.Run(fmt.Sprintf("stream=%v", stream), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -235,7 +235,7 @@ func TestHTTPModernSlowReader(t *testing.T) {
 	})
 }
 
-func TestHTTPSlowLoris(t *testing.T) {
+func TestHTTPSlowSender(t *testing.T) {
 	const header = "POST /mcp HTTP/1.1\r\nHost: localhost\r\n"
 	t.Run("header", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
