@@ -466,9 +466,10 @@ func (h *HTTP) clock() {
 	}
 }
 
-// passed reports whether d has passed since a reading of the clock.
+// passed reports whether d has passed since a reading of the clock, which may
+// have been almost a period old.
 func (h *HTTP) passed(since int64, d time.Duration) bool {
-	return time.Duration(h.now.Load()-since)*h.period >= d
+	return time.Duration(h.now.Load()-since-1)*h.period >= d
 }
 
 // sweep looks after what has taken too long.
