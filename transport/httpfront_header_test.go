@@ -2,85 +2,67 @@ package transport
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
 
-const supportedVersions = `["2026-07-28","2025-11-25","2025-06-18","2025-03-26","2024-11-05"]`
-
-// TestHTTPModernHeaders: what a modern request says in its headers is what its
-// body says, and nothing that must be said is missing.
+// TestHTTPModernHeaders: what the headers of a modern request say is what the
+// body says.
 func TestHTTPModernHeaders(t *testing.T) {
 	t.Parallel()
 	host, got := recorded()
 	f := newTestFront(t, host, nil)
-	const meta = `"_meta":{"` + MetaVersion + `":"2026-07-28","` + MetaCapabilities + `":{}}`
-	body := func(method, params string) string {
-		return `{"jsonrpc":"2.0","id":7,"method":"` + method + `","params":{` + params + `}}`
+	call, _ := modern("7", "tools/call", `"name":"read"`)
+	read, _ := modern("7", "resources/read", `"uri":"file:///é"`)
+	list, _ := modern("7", "tools/list", "")
+	const version, method, name = "Mcp-Protocol-Version", "Mcp-Method", "Mcp-Name"
+	with := func(version string) string { return strings.Replace(list, "2026-07-28", version, 1) }
+	supported := func(v string) string {
+		return `{"jsonrpc":"2.0","id":7,"error":{"code":-32022,"message":"unsupported protocol version \"` + v +
+			`\"","data":{"supported":["2026-07-28","2025-11-25","2025-06-18","2025-03-26","2024-11-05"],"requested":"` + v + `"}}}`
 	}
-	call := body("tools/call", `"name":"x",`+meta)
-	unsupported := func(v string) string {
-		return `{"supported":` + supportedVersions + `,"requested":"` + v + `"}`
-	}
+	mismatch := func(text string) string { return fault("7", CodeHeaderMismatch, text) }
 	for _, c := range []struct {
 		name, body string
-		header     []string // version, method and name are right without an entry
-		code       int
-		text, data string
+		header     []string
+		want       string
 	}{
-		{"version header missing", call, []string{"Mcp-Protocol-Version", ""}, CodeHeaderMismatch, `the header MCP-Protocol-Version is missing; it must repeat "io.modelcontextprotocol/protocolVersion" of params._meta`, ""},
-		{"version header of another era", call, []string{"Mcp-Protocol-Version", "2025-11-25"}, CodeHeaderMismatch, `header mismatch: MCP-Protocol-Version is "2025-11-25", params._meta says "2026-07-28"`, ""},
-		{"version header is no date", call, []string{"Mcp-Protocol-Version", "newest"}, CodeHeaderMismatch, `header mismatch: MCP-Protocol-Version is "newest", params._meta says "2026-07-28"`, ""},
-		{"version header twice", call, []string{"Mcp-Protocol-Version", "2026-07-28", "Mcp-Protocol-Version", "2026-07-28"}, CodeHeaderMismatch, `the header MCP-Protocol-Version stands more than once or holds an invalid character`, ""},
-		{"version missing in the body", body("tools/call", `"name":"x"`), nil, CodeInvalidParams, `params._meta lacks "io.modelcontextprotocol/protocolVersion"`, ""},
-		{"version in the body is a number", body("tools/call", `"_meta":{"`+MetaVersion+`":2026}`), nil, CodeInvalidParams, `params._meta["io.modelcontextprotocol/protocolVersion"] is not a string`, ""},
-		{"version of the future", strings.Replace(call, "2026-07-28", "2031-01-01", 1), []string{"Mcp-Protocol-Version", "2031-01-01"}, CodeUnsupportedVersion, `unsupported protocol version "2031-01-01"`, unsupported("2031-01-01")},
-		{"legacy version in _meta", strings.Replace(call, "2026-07-28", "2025-11-25", 1), []string{"Mcp-Protocol-Version", "2025-11-25"}, CodeUnsupportedVersion, `unsupported protocol version "2025-11-25"`, unsupported("2025-11-25")},
-		{"long version", strings.Replace(call, "2026-07-28", strings.Repeat("9", 200), 1), []string{"Mcp-Protocol-Version", strings.Repeat("9", 200)}, CodeUnsupportedVersion, `unsupported protocol version "` + strings.Repeat("9", 100) + `…"`, unsupported(strings.Repeat("9", 100) + "…")},
-		{"capabilities missing", body("tools/call", `"name":"x","_meta":{"`+MetaVersion+`":"2026-07-28"}`), nil, CodeInvalidParams, `params._meta lacks the object "io.modelcontextprotocol/clientCapabilities"`, ""},
-		{"capabilities are no object", body("tools/call", `"name":"x","_meta":{"`+MetaVersion+`":"2026-07-28","`+MetaCapabilities+`":[]}`), nil, CodeInvalidParams, `params._meta lacks the object "io.modelcontextprotocol/clientCapabilities"`, ""},
-
-		{"method header missing", call, []string{"Mcp-Method", ""}, CodeHeaderMismatch, `the header Mcp-Method is missing; it must repeat the method of the body`, ""},
-		{"method header lies", call, []string{"Mcp-Method", "tools/list"}, CodeHeaderMismatch, `header mismatch: Mcp-Method is "tools/list", the body's method "tools/call"`, ""},
-		{"method header in another case", call, []string{"Mcp-Method", "Tools/Call"}, CodeHeaderMismatch, `header mismatch: Mcp-Method is "Tools/Call", the body's method "tools/call"`, ""},
-		{"method header twice", call, []string{"Mcp-Method", "tools/call", "Mcp-Method", "tools/list"}, CodeHeaderMismatch, `the header Mcp-Method stands more than once or holds an invalid character`, ""},
-
-		{"name header missing", call, []string{"Mcp-Name", ""}, CodeHeaderMismatch, `the header Mcp-Name is missing; it must repeat params.name`, ""},
-		{"name header lies", call, []string{"Mcp-Name", "y"}, CodeHeaderMismatch, `header mismatch: Mcp-Name is "y", which params.name is not`, ""},
-		{"name header twice", call, []string{"Mcp-Name", "x", "Mcp-Name", "x"}, CodeHeaderMismatch, `the header Mcp-Name stands more than once or holds an invalid character`, ""},
-		{"name header not ASCII", call, []string{"Mcp-Name", "\u00e9"}, CodeHeaderMismatch, `the header Mcp-Name stands more than once or holds an invalid character`, ""},
-		{"name header is broken base64", call, []string{"Mcp-Name", "=?base64?!!!?="}, CodeHeaderMismatch, `the header Mcp-Name is not the base64 that it is marked as`, ""},
-		{"name header without a name", body("tools/call", meta), []string{"Mcp-Name", "x"}, CodeHeaderMismatch, `header mismatch: Mcp-Name is "x", which params.name is not`, ""},
-		{"name in the body is a number", body("tools/call", `"name":1,`+meta), []string{"Mcp-Name", "1"}, CodeHeaderMismatch, `header mismatch: Mcp-Name is "1", which params.name is not`, ""},
-		{"uri header missing", body("resources/read", `"uri":"file:///a",`+meta), []string{"Mcp-Method", "resources/read", "Mcp-Name", ""}, CodeHeaderMismatch, `the header Mcp-Name is missing; it must repeat params.uri`, ""},
-		{"uri header lies", body("resources/read", `"uri":"file:///a",`+meta), []string{"Mcp-Method", "resources/read", "Mcp-Name", "file:///b"}, CodeHeaderMismatch, `header mismatch: Mcp-Name is "file:///b", which params.uri is not`, ""},
-		{"prompt header lies", body("prompts/get", `"name":"x",`+meta), []string{"Mcp-Method", "prompts/get", "Mcp-Name", "y"}, CodeHeaderMismatch, `header mismatch: Mcp-Name is "y", which params.name is not`, ""},
-		{"task header lies", body("tasks/get", `"taskId":"1",`+meta), []string{"Mcp-Method", "tasks/get", "Mcp-Name", "2"}, CodeHeaderMismatch, `header mismatch: Mcp-Name is "2", which params.taskId is not`, ""},
-
-		{"response", `{"jsonrpc":"2.0","id":7,"result":{}}`, nil, CodeInvalidRequest, `a client sends no responses in revision 2026-07-28: retry the request with inputResponses`, ""},
-		{"batch", `[` + call + `]`, nil, CodeInvalidRequest, `a batch is only allowed in a session of protocol version 2025-03-26`, ""},
+		{"no version", list, []string{method, "tools/list"}, mismatch(`the header MCP-Protocol-Version is missing; it must repeat "io.modelcontextprotocol/protocolVersion" of params._meta`)},
+		{"lying version", list, []string{version, "2025-11-25", method, "tools/list"}, mismatch(`header mismatch: MCP-Protocol-Version is "2025-11-25", params._meta says "2026-07-28"`)},
+		{"two versions", list, []string{version, "2026-07-28", version, "2026-07-28", method, "tools/list"}, mismatch("the header MCP-Protocol-Version stands more than once or holds an invalid character")},
+		{"unknown version", with("2099-01-01"), []string{version, "2099-01-01", method, "tools/list"}, supported("2099-01-01")},
+		{"legacy version in _meta", with("2025-11-25"), []string{version, "2025-11-25", method, "tools/list"}, supported("2025-11-25")},
+		{"no version in _meta", `{"jsonrpc":"2.0","id":7,"method":"tools/list","params":{}}`, []string{version, "2026-07-28", method, "tools/list"}, fault("7", CodeInvalidParams, `params._meta lacks "io.modelcontextprotocol/protocolVersion"`)},
+		{"no params", `{"jsonrpc":"2.0","id":7,"method":"tools/list"}`, []string{version, "2026-07-28", method, "tools/list"}, fault("7", CodeInvalidParams, `params._meta lacks "io.modelcontextprotocol/protocolVersion"`)},
+		{"version of another type", strings.Replace(list, `"2026-07-28"`, `20260728`, 1), []string{version, "2026-07-28", method, "tools/list"}, fault("7", CodeInvalidParams, `params._meta["io.modelcontextprotocol/protocolVersion"] is not a string`)},
+		{"no capabilities", strings.Replace(list, `,"io.modelcontextprotocol/clientCapabilities":{}`, ``, 1), []string{version, "2026-07-28", method, "tools/list"}, fault("7", CodeInvalidParams, `params._meta lacks the object "io.modelcontextprotocol/clientCapabilities"`)},
+		{"no method", list, []string{version, "2026-07-28"}, mismatch("the header Mcp-Method is missing; it must repeat the method of the body")},
+		{"lying method", list, []string{version, "2026-07-28", method, "tools/call"}, mismatch(`header mismatch: Mcp-Method is "tools/call", the body's method "tools/list"`)},
+		{"method in another case", list, []string{version, "2026-07-28", method, "Tools/List"}, mismatch(`header mismatch: Mcp-Method is "Tools/List", the body's method "tools/list"`)},
+		{"two methods", list, []string{version, "2026-07-28", method, "tools/list", method, "tools/call"}, mismatch("the header Mcp-Method stands more than once or holds an invalid character")},
+		{"no name", call, []string{version, "2026-07-28", method, "tools/call"}, mismatch("the header Mcp-Name is missing; it must repeat params.name")},
+		{"lying name", call, []string{version, "2026-07-28", method, "tools/call", name, "delete"}, mismatch(`header mismatch: Mcp-Name is "delete", which params.name is not`)},
+		{"two names", call, []string{version, "2026-07-28", method, "tools/call", name, "read", name, "delete"}, mismatch("the header Mcp-Name stands more than once or holds an invalid character")},
+		{"name without encoding", read, []string{version, "2026-07-28", method, "resources/read", name, "file:///é"}, mismatch("the header Mcp-Name stands more than once or holds an invalid character")},
+		{"broken encoding", read, []string{version, "2026-07-28", method, "resources/read", name, "=?base64?%%%?="}, mismatch("the header Mcp-Name is not the base64 that it is marked as")},
+		{"name without one in the body", strings.Replace(call, `"name":"read",`, ``, 1), []string{version, "2026-07-28", method, "tools/call", name, "read"}, mismatch(`header mismatch: Mcp-Name is "read", which params.name is not`)},
+		{"lying task", strings.NewReplacer("tools/call", "tasks/get", `"name"`, `"taskId"`).Replace(call), []string{version, "2026-07-28", method, "tasks/get", name, "other"}, mismatch(`header mismatch: Mcp-Name is "other", which params.taskId is not`)},
+		{"lying uri", read, []string{version, "2026-07-28", method, "resources/read", name, "file:///other"}, mismatch(`header mismatch: Mcp-Name is "file:///other", which params.uri is not`)},
+		{"lying prompt", strings.Replace(call, "tools/call", "prompts/get", 1), []string{version, "2026-07-28", method, "prompts/get", name, "other"}, mismatch(`header mismatch: Mcp-Name is "other", which params.name is not`)},
+		{"name of another type", strings.Replace(call, `"read"`, `1`, 1), []string{version, "2026-07-28", method, "tools/call", name, "1"}, mismatch(`header mismatch: Mcp-Name is "1", which params.name is not`)},
+		{"capabilities of another type", strings.Replace(list, `{}`, `[]`, 1), []string{version, "2026-07-28", method, "tools/list"}, fault("7", CodeInvalidParams, `params._meta lacks the object "io.modelcontextprotocol/clientCapabilities"`)},
+		{"long version", with(strings.Repeat("9", 200)), []string{version, strings.Repeat("9", 200), method, "tools/list"}, supported(strings.Repeat("9", 100) + "…")},
+		{"response", `{"jsonrpc":"2.0","id":7,"result":{}}`, []string{version, "2026-07-28"}, fault("", CodeInvalidRequest, "a client sends no responses in revision 2026-07-28: retry the request with inputResponses")},
+		{"batch", `[` + list + `]`, []string{version, "2026-07-28", method, "tools/list"}, fault("null", CodeInvalidRequest, "a batch is only allowed in a session of protocol version 2025-03-26")},
+		{"lying method of a notification", `{"jsonrpc":"2.0","method":"notifications/x"}`, []string{version, "2026-07-28", method, "notifications/y"}, fault("", CodeHeaderMismatch, `header mismatch: Mcp-Method is "notifications/y", the body's method "notifications/x"`)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			req := f.request(t.Context(), http.MethodPost, c.body)
-			for name, value := range map[string]string{"Mcp-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": "x"} {
-				req.Header.Set(name, value)
-				for i := 0; i < len(c.header); i += 2 {
-					if c.header[i] == name {
-						req.Header.Del(name)
-					}
-				}
-			}
-			setHeaders(req, c.header)
-			id := "7"
-			switch c.name {
-			case "response":
-				id = ""
-			case "batch":
-				id = "null"
-			}
-			f.do(req).want(t, 400, fault(id, c.code, c.text, c.data))
+			f.post(c.body, c.header...).want(t, 400, c.want)
 			select {
 			case s := <-got:
 				t.Errorf("the host was given %s", s)
@@ -88,209 +70,316 @@ func TestHTTPModernHeaders(t *testing.T) {
 			}
 		})
 	}
+	a := f.post(read, version, "2026-07-28", method, "resources/read", name, "=?base64?ZmlsZTovLy/DqQ==?=")
+	if a.status != 200 {
+		t.Errorf("an encoded name: %d %s", a.status, a.body)
+	}
+	<-got
+	for _, m := range []string{http.MethodGet, http.MethodDelete} {
+		a := f.do(f.request(t.Context(), m, "", version, "2026-07-28"))
+		a.want(t, 405, fault("", CodeInvalidRequest, m+" is not part of protocol version 2026-07-28"))
+		if got := a.header.Get("Allow"); got != "POST, OPTIONS" {
+			t.Errorf("Allow is %q", got)
+		}
+	}
+}
 
-	// And what is right: an encoded name, headers of parameters, no name
-	// where there is nothing to repeat.
-	for _, header := range [][]string{
-		{"Mcp-Name", "x"}, {"Mcp-Name", "=?base64?eA==?="}, {"Mcp-Name", "x", "Mcp-Param-Region", "eu", "Mcp-Session-Id", "s"},
+// TestHTTPLegacyHeaders: the same for sessions.
+func TestHTTPLegacyHeaders(t *testing.T) {
+	t.Parallel()
+	host, got := recorded()
+	f := newTestFront(t, host, nil)
+	const (
+		body  = `{"jsonrpc":"2.0","id":7,"method":"tools/list"}`
+		start = `{"jsonrpc":"2.0","id":7,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}`
+		none  = "the header Mcp-Session-Id is missing: send initialize first, or, for 2026-07-28, describe the request in params._meta"
+		gone  = "the session is unknown or has ended: send initialize without Mcp-Session-Id to open another"
+	)
+	bad := func(v string) string {
+		return `the header MCP-Protocol-Version is "` + v + `", which is not one of 2025-11-25, 2025-06-18, 2025-03-26, 2024-11-05`
+	}
+	id := f.open("2025-11-25")[1]
+	for _, c := range []struct {
+		name   string
+		body   string
+		header []string
+		status int
+		code   int
+		text   string
+	}{
+		{"no session", body, nil, 400, CodeInvalidRequest, none},
+		{"empty session", body, []string{"Mcp-Session-Id", " "}, 400, CodeInvalidRequest, none},
+		{"two sessions", body, []string{"Mcp-Session-Id", id, "Mcp-Session-Id", "other"}, 400, CodeInvalidRequest, "the header Mcp-Session-Id stands more than once"},
+		{"forged session", body, []string{"Mcp-Session-Id", id + "0"}, 404, CodeInvalidRequest, gone},
+		{"long session", body, []string{"Mcp-Session-Id", strings.Repeat("x", 5000)}, 404, CodeInvalidRequest, gone},
+		{"unknown version", body, []string{"Mcp-Session-Id", id, "Mcp-Protocol-Version", "2024-01-01"}, 400, CodeInvalidRequest, bad("2024-01-01")},
+		{"no version", body, []string{"Mcp-Session-Id", id, "Mcp-Protocol-Version", "1.0"}, 400, CodeInvalidRequest, bad("1.0")},
+		{"two versions", body, []string{"Mcp-Session-Id", id, "Mcp-Protocol-Version", "2025-11-25", "Mcp-Protocol-Version", "2025-06-18"}, 400, CodeInvalidRequest, "the header MCP-Protocol-Version stands more than once"},
+		{"initialize, unknown version", start, []string{"Mcp-Protocol-Version", "2024-01-01"}, 400, CodeInvalidRequest, bad("2024-01-01")},
+		{"initialize within a session", start, []string{"Mcp-Session-Id", id}, 400, CodeInvalidRequest, "initialize opens a session: send it without Mcp-Session-Id"},
 	} {
-		f.post(call, append([]string{"Mcp-Protocol-Version", "2026-07-28", "Mcp-Method", "tools/call"}, header...)...).want(t, 200, `{"jsonrpc":"2.0","id":7,"result":{}}`)
+		t.Run(c.name, func(t *testing.T) {
+			f.post(c.body, c.header...).want(t, c.status, fault("7", c.code, c.text))
+			select {
+			case s := <-got:
+				t.Errorf("the host was given %s", s)
+			default:
+			}
+		})
+	}
+	for _, c := range []struct {
+		name   string
+		method string
+		header []string
+		status int
+		code   int
+		text   string
+	}{
+		{"Accept", "POST", []string{"Accept", "", "Accept", "text/html"}, 406, CodeInvalidRequest, "the Accept header takes neither application/json nor text/event-stream"},
+		{"Accept with q=0", "POST", []string{"Accept", "", "Accept", "*/*;q=0"}, 406, CodeInvalidRequest, "the Accept header takes neither application/json nor text/event-stream"},
+		{"Accept of GET", "GET", []string{"Accept", "", "Accept", "application/json"}, 406, CodeInvalidRequest, "the Accept header must take text/event-stream"},
+		{"no Content-Type", "POST", []string{"Content-Type", ""}, 415, CodeInvalidRequest, "the Content-Type must be application/json"},
+		{"Content-Type of a form", "POST", []string{"Content-Type", "", "Content-Type", "text/plain"}, 415, CodeInvalidRequest, "the Content-Type must be application/json"},
+		{"two Content-Types", "POST", []string{"Content-Type", "application/json"}, 415, CodeInvalidRequest, "the Content-Type must be application/json"},
+		{"charset", "POST", []string{"Content-Type", "", "Content-Type", "application/json; charset=utf-16"}, 415, CodeInvalidRequest, "the Content-Type must be application/json"},
+		{"method", "PUT", nil, 405, CodeInvalidRequest, "the method PUT is not allowed here"},
+		{"two Last-Event-IDs", "GET", []string{"Last-Event-ID", "1-1-1", "Last-Event-ID", "1-1-2"}, 400, CodeInvalidRequest, "the header Last-Event-ID stands more than once"},
+		{"Last-Event-ID of nobody", "GET", []string{"Last-Event-ID", "7"}, 400, CodeInvalidRequest, "Last-Event-ID is not an id of this gateway; open a new stream without it"},
+		{"GET of an unknown version", "GET", []string{"Mcp-Protocol-Version", "", "Mcp-Protocol-Version", "1"}, 400, CodeInvalidRequest, bad("1")},
+		{"GET of a forged session", "GET", []string{"Mcp-Session-Id", "", "Mcp-Session-Id", id + "0"}, 404, CodeInvalidRequest, gone},
+		{"DELETE of a forged session", "DELETE", []string{"Mcp-Session-Id", "", "Mcp-Session-Id", id + "0"}, 404, CodeInvalidRequest, gone},
+		{"DELETE without session", "DELETE", []string{"Mcp-Session-Id", ""}, 400, CodeInvalidRequest, none},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			header := append([]string{"Mcp-Session-Id", id, "Mcp-Protocol-Version", "2025-11-25"}, c.header...)
+			f.do(f.request(t.Context(), c.method, body, header...)).want(t, c.status, fault("", c.code, c.text))
+		})
+	}
+	for _, header := range [][]string{
+		{"Content-Type", "", "Content-Type", "application/json; charset=UTF-8"},
+		{"Accept", "", "Accept", "application/json"},
+		{"Accept", "", "Accept", "text/html, application/*;q=0.1"},
+		{"Accept", "", "Accept", "*/*"},
+	} {
+		if a := f.post(body, append([]string{"Mcp-Session-Id", id}, header...)...); a.status != 200 {
+			t.Errorf("%v: %d %s", header, a.status, a.body)
+		}
 		<-got
 	}
 }
 
-// TestHTTPLegacyHeaders: a legacy request names its session, and a revision
-// that exists if it names one.
-func TestHTTPLegacyHeaders(t *testing.T) {
+// TestHTTPEventsOnly: a client that takes nothing but a stream gets one, also
+// from initialize, whose headers are those of a session.
+func TestHTTPEventsOnly(t *testing.T) {
 	t.Parallel()
 	f := newTestFront(t, nil, nil)
-	session := f.open("2025-11-25")
-	const list = `{"jsonrpc":"2.0","id":7,"method":"tools/list"}`
-	const initialize = `{"jsonrpc":"2.0","id":7,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}`
-	const versions = `which is not one of 2025-11-25, 2025-06-18, 2025-03-26, 2024-11-05`
-	const unknown = `the session is unknown or has ended: send initialize without Mcp-Session-Id to open another`
-	for _, c := range []struct {
-		name, method, body string
-		header             []string
-		status             int
-		text               string
-	}{
-		{"session missing", "POST", list, nil, 400, `the header Mcp-Session-Id is missing: send initialize first, or, for 2026-07-28, describe the request in params._meta`},
-		{"session twice", "POST", list, []string{"Mcp-Session-Id", session[1], "Mcp-Session-Id", session[1]}, 400, `the header Mcp-Session-Id stands more than once`},
-		{"session forged", "POST", list, []string{"Mcp-Session-Id", "session-2"}, 404, unknown},
-		{"session forged for a stream", "GET", "", []string{"Mcp-Session-Id", "session-2"}, 404, unknown},
-		{"session forged to be ended", "DELETE", "", []string{"Mcp-Session-Id", "session-2"}, 404, unknown},
-		{"session missing for a stream", "GET", "", nil, 400, `the header Mcp-Session-Id is missing: send initialize first, or, for 2026-07-28, describe the request in params._meta`},
-		{"session missing to be ended", "DELETE", "", nil, 400, `the header Mcp-Session-Id is missing: send initialize first, or, for 2026-07-28, describe the request in params._meta`},
-		{"version unknown", "POST", list, []string{"Mcp-Session-Id", session[1], "Mcp-Protocol-Version", "2025-01-01"}, 400, `the header MCP-Protocol-Version is "2025-01-01", ` + versions},
-		{"version is no date", "POST", list, []string{"Mcp-Session-Id", session[1], "Mcp-Protocol-Version", "newest"}, 400, `the header MCP-Protocol-Version is "newest", ` + versions},
-		{"version twice", "POST", list, []string{"Mcp-Session-Id", session[1], "Mcp-Protocol-Version", "2025-11-25", "Mcp-Protocol-Version", "2025-11-25"}, 400, `the header MCP-Protocol-Version stands more than once`},
-		{"version unknown for a stream", "GET", "", []string{"Mcp-Session-Id", session[1], "Mcp-Protocol-Version", "1"}, 400, `the header MCP-Protocol-Version is "1", ` + versions},
-		{"initialize in a session", "POST", initialize, session, 400, `initialize opens a session: send it without Mcp-Session-Id`},
-		{"initialize with an unknown version", "POST", initialize, []string{"Mcp-Protocol-Version", "1"}, 400, `the header MCP-Protocol-Version is "1", ` + versions},
-		{"stream in the modern era", "GET", "", []string{"Mcp-Protocol-Version", "2026-07-28"}, 405, `GET is not part of protocol version 2026-07-28`},
-		{"end in the modern era", "DELETE", "", []string{"Mcp-Protocol-Version", "2026-07-28"}, 405, `DELETE is not part of protocol version 2026-07-28`},
-		{"other method", "PUT", "", session, 405, `the method PUT is not allowed here`},
-		{"stream that must be JSON", "GET", "", append([]string{"Accept", ""}, append(session, "Accept", "application/json")...), 406, `the Accept header must take text/event-stream`},
-		{"event id twice", "GET", "", append([]string{"Last-Event-Id", "1-1-1", "Last-Event-Id", "1-1-1"}, session...), 400, `the header Last-Event-ID stands more than once`},
-		{"event id that is none", "GET", "", append([]string{"Last-Event-Id", "7"}, session...), 400, `Last-Event-ID is not an id of this gateway; open a new stream without it`},
-		{"event id of another session", "GET", "", append([]string{"Last-Event-Id", "0-1-1"}, session...), 400, `Last-Event-ID is not of this session; open a new stream without it`},
-
-		{"neither JSON nor events", "POST", list, append([]string{"Accept", ""}, append(session, "Accept", "text/html, application/json;q=0")...), 406, `the Accept header takes neither application/json nor text/event-stream`},
-		{"no content type", "POST", list, append([]string{"Content-Type", ""}, session...), 415, `the Content-Type must be application/json`},
-		{"form", "POST", list, append([]string{"Content-Type", "", "Content-Type", "text/plain"}, session...), 415, `the Content-Type must be application/json`},
-		{"two content types", "POST", list, append([]string{"Content-Type", "text/plain"}, session...), 415, `the Content-Type must be application/json`},
-		{"other character set", "POST", list, append([]string{"Content-Type", "", "Content-Type", "application/json; charset=utf-16"}, session...), 415, `the Content-Type must be application/json`},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			a := f.do(f.request(t.Context(), c.method, c.body, c.header...))
-			id := ""
-			if c.method == "POST" && c.status != 406 && c.status != 415 {
-				id = "7"
-			}
-			a.want(t, c.status, fault(id, CodeInvalidRequest, c.text))
-			if c.status == 405 && a.header.Get("Allow") == "" {
-				t.Error("405 without Allow")
-			}
-		})
-	}
-
-	// What is right: no version, as before 2025-06-18; whatever the client
-	// takes; other spellings of the types.
-	for _, header := range [][]string{
-		{"Mcp-Session-Id", session[1]},
-		append([]string{"Accept", ""}, session...),
-		append([]string{"Accept", "", "Accept", "*/*"}, session...),
-		append([]string{"Accept", "", "Accept", "application/json"}, session...),
-		append([]string{"Content-Type", "", "Content-Type", "Application/JSON; charset=UTF-8"}, session...),
-	} {
-		f.post(list, header...).want(t, 200, `{"jsonrpc":"2.0","id":7,"result":{"method":"tools/list","params":null}}`)
-	}
-	s := f.stream(http.MethodPost, list, append([]string{"Accept", "", "Accept", "text/event-stream"}, session...)...)
-	s.next(`{"jsonrpc":"2.0","id":7,"result":`)
-	s.end()
-	s = f.stream(http.MethodPost, initialize, "Accept", "", "Accept", "text/event-stream")
-	if s.resp.Header.Get("Mcp-Session-Id") == "" {
+	only := []string{"Accept", "", "Accept", "text/event-stream"}
+	s := f.stream(http.MethodPost, `{"jsonrpc":"2.0","id":7,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}`, only...)
+	id := s.resp.Header.Get("Mcp-Session-Id")
+	if id == "" {
 		t.Error("initialize as a stream has no session id")
 	}
-	s.next(`{"jsonrpc":"2.0","id":7,"result":`)
+	s.next(`{"jsonrpc":"2.0","id":7,"result":{"protocolVersion":"2025-11-25"`)
+	s.end()
+	s = f.stream(http.MethodPost, `{"jsonrpc":"2.0","id":8,"method":"tools/list"}`, append(only, "Mcp-Session-Id", id)...)
+	s.next(`{"jsonrpc":"2.0","id":8,"result":{"method":"tools/list"`)
+	s.end()
+	body, header := modern("9", "tools/list", "", only...)
+	s = f.stream(http.MethodPost, body, header...)
+	s.next(`{"jsonrpc":"2.0","id":9,"result":{"method":"tools/list"`)
 	s.end()
 }
 
-// TestHTTPBatch: arrays are part of revision 2025-03-26 alone.
 func TestHTTPBatch(t *testing.T) {
 	t.Parallel()
 	f := newTestFront(t, nil, nil)
-	const ping = `{"jsonrpc":"2.0","id":1,"method":"a"}`
-	const outside = `a batch is only allowed in a session of protocol version 2025-03-26`
-	f.post(`[`+ping+`]`).want(t, 400, fault("null", CodeInvalidRequest, outside))
+	const (
+		one   = `{"jsonrpc":"2.0","id":1,"method":"a"}`
+		two   = `[` + one + `,{"jsonrpc":"2.0","method":"notifications/x"},{"jsonrpc":"2.0","id":9,"result":{}}]`
+		reply = `[{"jsonrpc":"2.0","id":1,"result":{"method":"a","params":null}}]`
+	)
 	for _, v := range []string{"2025-11-25", "2025-06-18", "2024-11-05"} {
-		f.post(`[`+ping+`]`, f.open(v)...).want(t, 400, fault("null", CodeInvalidRequest, outside+"; this one speaks "+v))
+		h := f.open(v)
+		f.post(two, h...).want(t, 400, fault("null", CodeInvalidRequest, "a batch is only allowed in a session of protocol version 2025-03-26; this one speaks "+v))
+		// The header is no way around what was agreed on.
+		f.post(two, "Mcp-Session-Id", h[1], "Mcp-Protocol-Version", "2025-03-26").want(t, 400, fault("null", CodeInvalidRequest, "a batch is only allowed in a session of protocol version 2025-03-26; this one speaks "+v))
 	}
-	session := f.open("2025-03-26")
-	a := f.post(`[`+ping+`,{"jsonrpc":"2.0","method":"n"},{"jsonrpc":"2.0","id":"2","method":"b"},{"jsonrpc":"2.0","id":9,"result":{}}]`, session...)
-	one, two := `{"jsonrpc":"2.0","id":1,"result":{"method":"a","params":null}}`, `{"jsonrpc":"2.0","id":"2","result":{"method":"b","params":null}}`
-	if a.status != 200 || a.body != "["+one+","+two+"]" && a.body != "["+two+","+one+"]" {
-		t.Errorf("got %d %s", a.status, a.body)
-	}
-	f.post(`[{"jsonrpc":"2.0","method":"n"}]`, session...).want(t, 202, "")
-	f.post(`[]`, session...).want(t, 400, fault("null", CodeInvalidRequest, "the batch is empty"))
-	f.post(`[`+strings.Repeat(ping+",", 100)+ping+`]`, session...).want(t, 400, fault("null", CodeLimit, "the batch has more than 100 messages (batch)", `{"limit":"batch"}`))
-	f.post(`[`+ping+`,]`, session...).want(t, 400, fault("null", CodeParse, "syntax: [1] (byte 39): a value is missing here; put a JSON value"))
-	f.post(`[`+ping+`,7]`, session...).want(t, 400, fault("null", CodeInvalidRequest, "envelope: the top level (byte 0): the message is not an object; send one JSON-RPC 2.0 object"))
-	f.post(`[{"jsonrpc":"2.0","id":5,"method":"x","params":{"name":"a","name":"b"}}]`, session...).want(t, 400, fault("5", CodeInvalidRequest, "duplicate-key: params.name (byte 12): the key stands twice in its object; send it once"))
-	f.post(`[{"jsonrpc":"2.0","id":5,"method":"initialize"}]`, session...).want(t, 400, fault("5", CodeInvalidRequest, "initialize must not be part of a batch"))
-
-	// As a stream, for a client that takes nothing else.
-	s := f.stream(http.MethodPost, `[`+ping+`]`, append([]string{"Accept", "", "Accept", "text/event-stream"}, session...)...)
-	s.next(one)
+	f.post(two).want(t, 400, fault("null", CodeInvalidRequest, "a batch is only allowed in a session of protocol version 2025-03-26"))
+	h := f.open("2025-03-26")
+	f.post(two, h...).want(t, 200, reply)
+	f.post(`[{"jsonrpc":"2.0","method":"notifications/x"}]`, h...).want(t, 202, "")
+	s := f.stream(http.MethodPost, two, append([]string{"Accept", "", "Accept", "text/event-stream"}, h...)...)
+	s.next(reply[1 : len(reply)-1])
 	s.end()
-	// A batch of notifications while draining ends nothing twice.
-	block, entered := make(chan struct{}), make(chan struct{})
-	f.host.session = func(_ context.Context, _ Conn, m *Message) (*Message, error) {
-		if m.Method == "wait" {
-			close(entered)
-			<-block
+	many := f.post(`[`+strings.TrimSuffix(strings.Repeat(`{"jsonrpc":"2.0","method":"n"},`, 101), ",")+`]`, h...)
+	many.want(t, 400, `{"jsonrpc":"2.0","id":null,"error":{"code":-31003,"message":"the batch has more than 100 messages (batch)","data":{"limit":"batch"}}}`)
+	f.post(`[]`, h...).want(t, 400, fault("null", CodeInvalidRequest, "the batch is empty"))
+	f.post(`[`+one+`,{"jsonrpc":"2.0","id":2,"method":"initialize","params":{}}]`, h...).want(t, 400, fault("2", CodeInvalidRequest, "initialize must not be part of a batch"))
+	f.post(`[`+one+`,{"jsonrpc":"2.0","id":2,"method":"a","method":"b"}]`, h...).want(t, 400, fault("2", CodeInvalidRequest, "duplicate-key: method (byte 37): the key stands twice in its object; send it once"))
+	f.post(`[`+one+`,`, h...).want(t, 400, fault("null", CodeParse, "syntax: [1] (byte 39): the text ends within a value; send the whole value"))
+	f.post(`[[`+one+`]]`, h...).want(t, 400, fault("null", CodeInvalidRequest, "envelope: the top level (byte 0): the message is not an object; send one JSON-RPC 2.0 object"))
+}
+
+// TestHTTPBatchWhileDraining: a batch that asks nothing leaves the count of
+// calls alone, also while the front drains.
+func TestHTTPBatchWhileDraining(t *testing.T) {
+	t.Parallel()
+	running := make(chan struct{})
+	goOn := make(chan struct{})
+	host := &testHost{session: func(_ context.Context, _ Conn, m *Message) (*Message, error) {
+		if m.Method == "notifications/slow" {
+			close(running)
+			<-goOn
 		}
 		return echo(m)
-	}
-	waiting := make(chan answer, 1)
-	req := f.request(t.Context(), http.MethodPost, `{"jsonrpc":"2.0","id":1,"method":"wait"}`, session...)
-	go func() { waiting <- f.do(req) }()
-	<-entered
-	drained := make(chan error, 1)
-	go func() { drained <- f.http.Shutdown(context.Background()) }()
-	for f.post(ping, session...).status != 503 { // until Shutdown has begun
-		continue
-	}
-	f.post(`[{"jsonrpc":"2.0","method":"n"}]`, session...).want(t, 202, "")
-	f.post(`[`+ping+`]`, session...).want(t, 503, fault("null", CodeUnavailable, "the gateway is shutting down"))
-	close(block)
-	if a := <-waiting; a.status != 200 {
-		t.Errorf("the call in flight got %d %s", a.status, a.body)
-	}
-	if err := <-drained; err != nil {
+	}}
+	f := newTestFront(t, host, nil)
+	h := f.open("2025-03-26")
+	answered := make(chan answer, 1)
+	go func() { answered <- f.post(`[{"jsonrpc":"2.0","method":"notifications/slow"}]`, h...) }()
+	<-running
+	closed := make(chan error, 1)
+	go func() { closed <- f.http.Shutdown(t.Context()) }()
+	<-f.http.quiet
+	close(goOn)
+	(<-answered).want(t, 202, "")
+	if err := <-closed; err != nil {
 		t.Error(err)
 	}
 }
 
-// TestHTTPAccess: who may use the front at all, by address, Host and Origin.
+// TestHTTPAccess: who may send what from where.
 func TestHTTPAccess(t *testing.T) {
 	t.Parallel()
-	const list = `{"jsonrpc":"2.0","id":7,"method":"tools/list"}`
-	f := newTestFront(t, nil, &HTTPOptions{PublicURL: "https://gw.example.com/mcp", AllowedHosts: []string{"inside:8080", "[2001:db8::1]"}, AllowedOrigins: []string{"https://app.example.com"}})
-	session := f.open("2025-11-25")
-	for _, c := range []struct{ host, origin, text string }{
-		{"gw.example.com", "", ""}, {"gw.example.com:443", "", ""}, {"GW.example.com", "", ""}, {"inside:8080", "", ""}, {"localhost:1", "", ""}, {"[::1]:2", "", ""},
-		{"[2001:db8::1]", "", ""}, {"[2001:db8::1]:99", "", ""},
-		{"evil.example.com", "", `the Host header "evil.example.com" is not allowed: add it to AllowedHosts or set PublicURL`},
-		{"inside", "", `the Host header "inside" is not allowed: add it to AllowedHosts or set PublicURL`},
-		{"inside:81", "", `the Host header "inside:81" is not allowed: add it to AllowedHosts or set PublicURL`},
-		{"gw.example.com.evil.example", "", `the Host header "gw.example.com.evil.example" is not allowed: add it to AllowedHosts or set PublicURL`},
-		{"localhost.evil.example", "", `the Host header "localhost.evil.example" is not allowed: add it to AllowedHosts or set PublicURL`},
-		{"gw.example.com", "https://gw.example.com", ""}, {"gw.example.com", "https://app.example.com", ""}, {"localhost", "http://localhost:6274", ""}, {"localhost", "http://[::1]", ""},
-		{"gw.example.com", "https://evil.example.com", `the origin "https://evil.example.com" is not allowed: add it to AllowedOrigins`},
-		{"gw.example.com", "http://localhost", `the origin "http://localhost" is not allowed: add it to AllowedOrigins`},
-		{"localhost", "http://evil.example.com", `the origin "http://evil.example.com" is not allowed: add it to AllowedOrigins`},
-		{"localhost", "null", `the origin "null" is not allowed: add it to AllowedOrigins`},
-		{"localhost", "http://localhost@evil.example.com", `the origin "http://localhost@evil.example.com" is not allowed: add it to AllowedOrigins`},
-		{"localhost", "file://localhost", `the origin "file://localhost" is not allowed: add it to AllowedOrigins`},
-	} {
-		name := fmt.Sprintf("Host %s, Origin %s", c.host, c.origin)
-		a := f.post(list, append([]string{"Host", c.host, "Origin", c.origin}, session...)...)
-		if c.text == "" {
-			if a.status != 200 || a.header.Get("Access-Control-Allow-Origin") != c.origin {
-				t.Errorf("%s: %d %v %s", name, a.status, a.header, a.body)
-			}
-			continue
-		}
-		t.Log(name)
-		a.want(t, 403, fault("", CodeDenied, c.text))
+	auth := AuthenticatorFunc(func(*http.Request) (Principal, error) { return Principal{Subject: "u"}, nil })
+	const (
+		tcp4, tcp6, far = "127.0.0.1:9", "[::1]:9", "192.0.2.1:9"
+		alone           = "this gateway serves its own machine only: set Authenticator to serve others, or AllowAnonymous to serve anyone"
+	)
+	badHost := func(h string) string {
+		return fmt.Sprintf("the Host header %q is not allowed: add it to AllowedHosts or set PublicURL", h)
 	}
-	a := f.post(list, append([]string{"Origin", "http://localhost", "Origin", "http://localhost"}, session...)...)
-	a.want(t, 403, fault("", CodeDenied, `the origin "http://localhost" is not allowed: add it to AllowedOrigins`))
+	badOrigin := func(o string) string {
+		return fmt.Sprintf("the origin %q is not allowed: add it to AllowedOrigins", o)
+	}
+	listens := func(ip string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(ip), Port: 80} }
+	public := &HTTPOptions{Authenticator: auth, PublicURL: "https://mcp.example.com/a", AllowedHosts: []string{"inside:8080", "[2001:db8::1]"}, AllowedOrigins: []string{"https://app.example.com", "null"}}
+	for _, c := range []struct {
+		name   string
+		o      *HTTPOptions
+		remote string
+		local  net.Addr
+		host   string
+		origin []string
+		text   string // why it is refused
+	}{
+		{"alone", nil, tcp4, listens("127.0.0.1"), "localhost:80", nil, ""},
+		{"alone, IPv6", nil, tcp6, listens("::1"), "[::1]:80", nil, ""},
+		{"alone, mapped", nil, "[::ffff:127.0.0.1]:9", listens("127.0.0.1"), "127.0.0.2", nil, ""},
+		{"alone, from elsewhere", nil, far, listens("192.0.2.2"), "localhost", nil, alone},
+		{"alone, over a socket", nil, "@", &net.UnixAddr{Net: "unix"}, "localhost", nil, ""},
+		{"alone, from nowhere", nil, "", nil, "localhost", nil, alone},
+		{"anonymous from elsewhere", &HTTPOptions{AllowAnonymous: true}, far, listens("192.0.2.2"), "192.0.2.2", nil, ""},
+		{"authenticated from elsewhere", &HTTPOptions{Authenticator: auth}, far, listens("192.0.2.2"), "any.example.com", nil, ""},
 
-	// A preflight.
-	a = f.do(f.request(t.Context(), http.MethodOptions, "", "Origin", "https://app.example.com", "Host", "gw.example.com", "Access-Control-Request-Headers", "mcp-param-x"))
-	if a.status != 204 || a.header.Get("Access-Control-Allow-Methods") != "GET, POST, DELETE, OPTIONS" || a.header.Get("Access-Control-Allow-Headers") != "mcp-param-x" {
-		t.Errorf("preflight: %d %v", a.status, a.header)
+		{"rebinding", nil, tcp4, listens("127.0.0.1"), "evil.example.com", nil, badHost("evil.example.com")},
+		{"rebinding, much like localhost", nil, tcp4, listens("127.0.0.1"), "localhost.evil.example.com", nil, badHost("localhost.evil.example.com")},
+		{"no Host", nil, tcp4, listens("127.0.0.1"), "", nil, badHost("")},
+		{"public name", public, far, listens("192.0.2.2"), "MCP.example.com", nil, ""},
+		{"public name, another port", public, far, listens("192.0.2.2"), "mcp.example.com:8443", nil, ""},
+		{"allowed with its port", public, far, listens("192.0.2.2"), "inside:8080", nil, ""},
+		{"allowed with another port", public, far, listens("192.0.2.2"), "inside:8081", nil, badHost("inside:8081")},
+		{"allowed address, any port", public, far, listens("192.0.2.2"), "[2001:db8::1]:99", nil, ""},
+		{"another name", public, far, listens("192.0.2.2"), "other.example.com", nil, badHost("other.example.com")},
+
+		{"page of this machine", nil, tcp4, listens("127.0.0.1"), "localhost:80", []string{"http://127.0.0.1:3000"}, ""},
+		{"page from elsewhere", nil, tcp4, listens("127.0.0.1"), "localhost:80", []string{"https://evil.example.com"}, badOrigin("https://evil.example.com")},
+		{"sandboxed page", nil, tcp4, listens("127.0.0.1"), "localhost:80", []string{"null"}, badOrigin("null")},
+		{"two origins", nil, tcp4, listens("127.0.0.1"), "localhost:80", []string{"http://localhost", "http://localhost"}, badOrigin("http://localhost")},
+		{"odd scheme", nil, tcp4, listens("127.0.0.1"), "localhost:80", []string{"file://localhost"}, badOrigin("file://localhost")},
+		{"own page", public, far, listens("192.0.2.2"), "mcp.example.com", []string{"https://mcp.example.com"}, ""},
+		{"allowed page", public, far, listens("192.0.2.2"), "mcp.example.com", []string{"https://APP.example.com"}, ""},
+		{"allowed null", public, far, listens("192.0.2.2"), "mcp.example.com", []string{"null"}, ""},
+		{"page of this machine at a public name", public, far, listens("192.0.2.2"), "mcp.example.com", []string{"http://localhost"}, badOrigin("http://localhost")},
+		{"same name without being allowed", &HTTPOptions{Authenticator: auth}, far, listens("192.0.2.2"), "any.example.com", []string{"http://any.example.com"}, badOrigin("http://any.example.com")},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h, err := NewHTTP(&testHost{}, c.o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer h.Close()
+			body, header := modern("7", "tools/list", "")
+			r := httptest.NewRequest(http.MethodPost, "http://placeholder/mcp", strings.NewReader(body))
+			r.Header.Set("Content-Type", "application/json")
+			setHeaders(r, header)
+			r.Host, r.RemoteAddr = c.host, c.remote
+			if c.origin != nil {
+				r.Header["Origin"] = c.origin
+			}
+			if c.local != nil {
+				r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, c.local))
+			}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if c.text != "" {
+				answer{w.Code, w.Header(), w.Body.String()}.want(t, 403, fault("", CodeDenied, c.text))
+				if w.Header()["Access-Control-Allow-Origin"] != nil {
+					t.Error("a page that is refused may read why")
+				}
+				return
+			}
+			if w.Code != 200 {
+				t.Errorf("%d %s", w.Code, w.Body)
+			}
+			if c.origin != nil && w.Header().Get("Access-Control-Allow-Origin") != c.origin[0] {
+				t.Errorf("headers %v", w.Header())
+			}
+		})
 	}
-	f.do(f.request(t.Context(), http.MethodOptions, "", "Origin", "https://evil.example.com")).want(t, 403, fault("", CodeDenied, `the origin "https://evil.example.com" is not allowed: add it to AllowedOrigins`))
+	for _, o := range []*HTTPOptions{
+		{PublicURL: "mcp.example.com"}, {PublicURL: "https://u:p@mcp.example.com"}, {PublicURL: "https://mcp.example.com/?q"},
+		{AllowedHosts: []string{"https://a"}}, {AllowedHosts: []string{"*.example.com"}}, {AllowedOrigins: []string{"app.example.com"}}, {AllowedOrigins: []string{"https://a/b"}},
+	} {
+		if h, err := NewHTTP(&testHost{}, o); err == nil {
+			t.Errorf("%+v is accepted", o)
+			_ = h.Close()
+		}
+	}
 }
 
-// TestHTTPOptionFaults: every fault of the options is reported at once.
-func TestHTTPOptionFaults(t *testing.T) {
+func TestHTTPAuthenticator(t *testing.T) {
 	t.Parallel()
-	_, err := NewHTTP(&testHost{}, &HTTPOptions{PublicURL: "gw.example.com", AllowedHosts: []string{"https://x", ""}, AllowedOrigins: []string{"https://a.example/path", "a.example"}})
-	const want = `PublicURL "gw.example.com" is not an absolute http or https URL
-AllowedHosts: "https://x" is not a host with or without a port
-AllowedHosts: "" is not a host with or without a port
-AllowedOrigins: "https://a.example/path" is not an origin such as https://app.example.com
-AllowedOrigins: "a.example" is not an origin such as https://app.example.com`
-	if err == nil || err.Error() != want {
-		t.Errorf("got  %v\nwant %s", err, want)
+	f := newTestFront(t, nil, &HTTPOptions{Authenticator: AuthenticatorFunc(func(r *http.Request) (Principal, error) {
+		switch r.Header.Get("Authorization") {
+		case "":
+			return Principal{}, &Error{Status: 401, Header: http.Header{"Www-Authenticate": {`Bearer resource_metadata="https://x/y"`}}, Err: errors.New("the secret reason")}
+		case "scope":
+			return Principal{}, &Error{Status: 403, Header: http.Header{"Www-Authenticate": {`Bearer error="insufficient_scope"`}}, Err: Errorf(CodeDenied, "the scope tools:call is missing")}
+		case "broken":
+			return Principal{}, errors.New("the secret reason")
+		}
+		return Principal{Subject: "u"}, nil
+	})})
+	const body = `{"jsonrpc":"2.0","id":7,"method":"tools/list"}`
+	for _, c := range []struct {
+		header          []string
+		status          int
+		challenge, text string
+	}{
+		{nil, 401, `Bearer resource_metadata="https://x/y"`, "authentication is required"},
+		{[]string{"Authorization", "scope"}, 403, `Bearer error="insufficient_scope"`, "the scope tools:call is missing"},
+		{[]string{"Authorization", "broken"}, 401, "Bearer", "authentication is required"},
+	} {
+		a := f.post(body, c.header...)
+		a.want(t, c.status, fault("", CodeDenied, c.text))
+		if got := a.header.Get("Www-Authenticate"); got != c.challenge {
+			t.Errorf("WWW-Authenticate is %q, want %q", got, c.challenge)
+		}
 	}
-	if _, err := NewHTTP(nil, nil); err == nil || err.Error() != "transport: NewHTTP without a Host" {
-		t.Errorf("without a host: %v", err)
+	// A preflight carries no credentials.
+	a := f.do(f.request(t.Context(), http.MethodOptions, "", "Origin", "http://localhost:1", "Access-Control-Request-Headers", "mcp-param-x"))
+	if a.status != 204 || a.header.Get("Access-Control-Allow-Headers") != "mcp-param-x" || a.header.Get("Access-Control-Allow-Methods") != "GET, POST, DELETE, OPTIONS" {
+		t.Errorf("preflight: %d %v", a.status, a.header)
 	}
 }

@@ -84,19 +84,6 @@ func newTestFront(t testing.TB, host *testHost, o *HTTPOptions) *testFront {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return serveTestFront(t, host, o, l, l.Addr().String(), nil)
-}
-
-// newBubbleFront is newTestFront in memory, for a bubble of synctest. What one
-// side writes the other has to read: nothing lies in between.
-func newBubbleFront(t testing.TB, host *testHost, o *HTTPOptions) (*testFront, *httpMemListener) {
-	t.Helper()
-	l := newHTTPMemListener()
-	return serveTestFront(t, host, o, l, "localhost", l.Dial), l
-}
-
-func serveTestFront(t testing.TB, host *testHost, o *HTTPOptions, l net.Listener, name string, dial func(context.Context, string, string) (net.Conn, error)) *testFront {
-	t.Helper()
 	if host == nil {
 		host = &testHost{}
 	}
@@ -113,8 +100,8 @@ func serveTestFront(t testing.TB, host *testHost, o *HTTPOptions, l net.Listener
 	srv := h.Server(mux)
 	served := make(chan struct{})
 	go func() { defer close(served); _ = srv.Serve(l) }()
-	tr := &http.Transport{DisableCompression: true, DialContext: dial}
-	f := &testFront{t: t, host: host, http: h, url: "http://" + name + "/mcp", c: &http.Client{Transport: tr}}
+	tr := &http.Transport{DisableCompression: true}
+	f := &testFront{t: t, host: host, http: h, url: "http://" + l.Addr().String() + "/mcp", c: &http.Client{Transport: tr}}
 	t.Cleanup(func() {
 		if err := h.Close(); err != nil {
 			t.Errorf("Close: %v", err)
