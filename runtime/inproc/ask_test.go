@@ -34,6 +34,7 @@ var questions = []struct {
 		}},
 	{"sampling/createMessage", `{"role":"assistant","model":"m","content":{"type":"text","text":"hello"}}`, "hello of m",
 		func(ctx context.Context, s *server.MCPServer) (string, error) {
+			//lint:ignore SA1019 servers for legacy clients use it
 			r, err := s.RequestSampling(ctx, mcp.CreateMessageRequest{CreateMessageParams: mcp.CreateMessageParams{MaxTokens: 1}})
 			if err != nil {
 				return "", err
