@@ -150,7 +150,7 @@ func (i *instance) public(err error) error {
 	if t.Status == 401 || t.Status == 403 {
 		reason += "; it asks for other credentials than its configuration gives"
 	}
-	return &serverError{i.srv.Name, reason}
+	return &serverError{i.srv.Name, reason, t.Status}
 }
 
 // forward sends the call to inst and brings back its result in the client's

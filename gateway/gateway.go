@@ -321,7 +321,7 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 	err := g.front.Shutdown(ctx)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for err == nil && g.inflight.Load() > 0 {
+	for err == nil && g.busy() {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -333,6 +333,15 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 		}
 	}
 	return errors.Join(err, g.Close())
+}
+
+// busy reports whether a call is in flight that a client waits for. A parked
+// call whose client has not come back yet is none: it would be waited for as
+// long as its client may think.
+func (g *Gateway) busy() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.inflight.Load() > int64(len(g.parked))
 }
 
 // Close ends everything at once: calls in flight fail, sessions end, every

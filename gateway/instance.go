@@ -49,6 +49,7 @@ type instance struct {
 type serverError struct {
 	server string
 	reason string
+	status int // of HTTP, when the server answered with one
 }
 
 func (e *serverError) Error() string {
@@ -69,7 +70,7 @@ func (g *Gateway) start(ctx context.Context, s *slot, key runtime.Key) (*instanc
 	srv := s.key.srv
 	run, err := srv.Launcher.Launch(ctx, key)
 	if err != nil {
-		return nil, &serverError{srv.Name, err.Error()}
+		return nil, &serverError{server: srv.Name, reason: err.Error()}
 	}
 	i := &instance{
 		g: g, srv: srv, slot: s, id: randomID()[:12], key: key, run: run, conn: run.Conn(),
@@ -120,24 +121,24 @@ func (g *Gateway) start(ctx context.Context, s *slot, key runtime.Key) (*instanc
 func (i *instance) startFailure(ctx context.Context, err error) error {
 	var t *transport.Error
 	if errors.As(err, &t) && t.Status != 0 {
-		return &serverError{i.srv.Name, "the handshake failed: " + t.Public()}
+		return &serverError{server: i.srv.Name, reason: "the handshake failed: " + t.Public()}
 	}
 	wait := time.NewTimer(500 * time.Millisecond)
 	defer wait.Stop()
 	select {
 	case <-i.gone:
-		return &serverError{i.srv.Name, i.exit.String()}
+		return &serverError{server: i.srv.Name, reason: i.exit.String()}
 	case <-wait.C:
 	case <-ctx.Done():
 	}
 	var r *transport.RPCError
 	switch {
 	case errors.As(err, &r):
-		return &serverError{i.srv.Name, "the handshake failed: " + r.Message}
+		return &serverError{server: i.srv.Name, reason: "the handshake failed: " + r.Message}
 	case t != nil:
-		return &serverError{i.srv.Name, "the handshake failed: " + t.Public()}
+		return &serverError{server: i.srv.Name, reason: "the handshake failed: " + t.Public()}
 	}
-	return &serverError{i.srv.Name, "the handshake failed: " + err.Error()}
+	return &serverError{server: i.srv.Name, reason: "the handshake failed: " + err.Error()}
 }
 
 func (i *instance) snap() *snapshot { return i.g.snap.Load() }
@@ -265,10 +266,10 @@ func (i *instance) failure(ctx context.Context, err error) error {
 	defer wait.Stop()
 	select {
 	case <-i.gone:
-		return &crashError{serverError{i.srv.Name, i.exit.String()}}
+		return &crashError{serverError{server: i.srv.Name, reason: i.exit.String()}}
 	case <-wait.C:
 		i.srv.setError(err.Error())
-		return &crashError{serverError{i.srv.Name, "the connection to it broke"}}
+		return &crashError{serverError{server: i.srv.Name, reason: "the connection to it broke"}}
 	}
 }
 

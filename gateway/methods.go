@@ -3,6 +3,8 @@ package gateway
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"net/http"
 
 	"github.com/gatehouse-mcp/gatehouse/interceptor"
 	"github.com/gatehouse-mcp/gatehouse/internal/rawjson"
@@ -90,7 +92,13 @@ func runOther(ctx context.Context, r *request, c *interceptor.Call) (*intercepto
 		return nil, transport.Errorf(transport.CodeMethodNotFound, "method %s is not known", r.m.Method)
 	}
 	if !c.Notification {
-		return r.routed(ctx, c)
+		res, err := r.routed(ctx, c)
+		var down *serverError
+		if errors.As(err, &down) && down.status == http.StatusBadRequest {
+			// Some servers refuse what they do not know below JSON-RPC.
+			return nil, transport.Errorf(transport.CodeMethodNotFound, "server %q does not know the method %s (it answered HTTP 400)", r.srv.Name, c.Method)
+		}
+		return res, err
 	}
 	inst := r.g.pool.running(r.srv, r.sess, r.client)
 	if inst == nil {

@@ -75,7 +75,7 @@ func (p *pool) acquire(ctx context.Context, srv *server, sess *session, cl *clie
 		switch {
 		case s.closed:
 			s.mu.Unlock()
-			return nil, nil, &serverError{srv.Name, "it is being stopped"}
+			return nil, nil, &serverError{server: srv.Name, reason: "it is being stopped"}
 		case s.inst != nil && !s.inst.ended():
 			s.refs++
 			s.lastUsed = time.Now()
@@ -85,7 +85,7 @@ func (p *pool) acquire(ctx context.Context, srv *server, sess *session, cl *clie
 		case try == 3:
 			text := s.lastErr
 			s.mu.Unlock()
-			return nil, nil, &serverError{srv.Name, "it ended right after its start: " + text}
+			return nil, nil, &serverError{server: srv.Name, reason: "it ended right after its start: " + text}
 		}
 		if s.start == nil {
 			s.begin()
@@ -142,7 +142,7 @@ func (p *pool) slot(srv *server, sess *session, cl *client, call string) (*slot,
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || srv.removed.Load() {
-		return nil, &serverError{srv.Name, "it is being stopped"}
+		return nil, &serverError{server: srv.Name, reason: "it is being stopped"}
 	}
 	if s := p.slots[key]; s != nil {
 		return s, nil
@@ -153,7 +153,7 @@ func (p *pool) slot(srv *server, sess *session, cl *client, call string) (*slot,
 	}
 	if srv.Instance != Shared && srv.Instance != PerPrincipal {
 		if !sess.addSlot(s) {
-			return nil, &serverError{srv.Name, "the session has ended"}
+			return nil, &serverError{server: srv.Name, reason: "the session has ended"}
 		}
 	}
 	p.slots[key] = s
@@ -196,7 +196,7 @@ func (s *slot) begin() {
 		if err != nil {
 			s.key.srv.setError(err.Error())
 		} else if closed {
-			st.err = &serverError{s.key.srv.Name, "it is being stopped"}
+			st.err = &serverError{server: s.key.srv.Name, reason: "it is being stopped"}
 			inst.stop()
 		}
 		close(st.done)
@@ -212,7 +212,7 @@ func (p *pool) launch(s *slot, attempt int, wait time.Duration) (*instance, erro
 		deadline = opts.Timeouts.Start
 	}
 	if wait > deadline {
-		return nil, &serverError{srv.Name, fmt.Sprintf("it failed %d times in a row and is next tried in %s; the last time: %s",
+		return nil, &serverError{server: srv.Name, reason: fmt.Sprintf("it failed %d times in a row and is next tried in %s; the last time: %s",
 			attempt-1, wait.Round(time.Second), s.lastErr)}
 	}
 	ctx, cancel := context.WithTimeout(p.g.ctx, deadline)
@@ -223,7 +223,7 @@ func (p *pool) launch(s *slot, attempt int, wait time.Duration) (*instance, erro
 		select {
 		case <-t.C:
 		case <-ctx.Done():
-			return nil, &serverError{srv.Name, "the gateway is being stopped"}
+			return nil, &serverError{server: srv.Name, reason: "the gateway is being stopped"}
 		}
 	}
 	if err := p.room(opts.Limits.Instances); err != nil {
@@ -235,7 +235,7 @@ func (p *pool) launch(s *slot, attempt int, wait time.Duration) (*instance, erro
 	}
 	if err := p.turns.take(ctx, owner); err != nil {
 		p.leave()
-		return nil, &serverError{srv.Name, fmt.Sprintf("it had no turn to start within %s: too many servers start at the same time (Limits.Starts)", deadline)}
+		return nil, &serverError{server: srv.Name, reason: fmt.Sprintf("it had no turn to start within %s: too many servers start at the same time (Limits.Starts)", deadline)}
 	}
 	defer p.turns.give()
 
@@ -252,7 +252,7 @@ func (p *pool) launch(s *slot, attempt int, wait time.Duration) (*instance, erro
 	if err != nil {
 		p.leave()
 		if ctx.Err() != nil && p.g.ctx.Err() == nil {
-			err = &serverError{srv.Name, fmt.Sprintf("it did not answer within %s of its start%s", deadline, detail(err))}
+			err = &serverError{server: srv.Name, reason: fmt.Sprintf("it did not answer within %s of its start%s", deadline, detail(err))}
 		}
 		p.g.log.Warn("a server did not start", "server", srv.Name, "attempt", attempt, "error", err)
 		p.g.instanceEvent(InstanceEvent{Server: srv.Name, State: Failed, Attempt: attempt, Took: time.Since(began), Err: err.Error()})
