@@ -20,10 +20,10 @@
 // # Sockets
 //
 // Several gateways of one configuration share a state folder. [Listen] makes
-// a socket in it that only its owner can open, named by the gateway's id, and
-// holds a lock on ID.lock as long as the gateway lives; [Sockets] lists the
-// living ones. What a killed gateway left behind is removed by the next
-// Listen. A [Client] talks to one socket:
+// a socket in it that only its owner can open, gateway-ID.sock, and holds a
+// lock on gateway-ID.lock as long as the gateway lives; [Sockets] lists the
+// living ones. Both remove what killed gateways left behind, and touch no
+// other file of the folder. A [Client] talks to one socket:
 //
 //	sockets, err := admin.Sockets(folder)
 //	for _, s := range sockets {

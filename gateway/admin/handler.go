@@ -66,8 +66,8 @@ type Options struct {
 	// process, the URL, what confines a server [nothing].
 	Describe func(*Status)
 
-	// Audit is told of every action that was asked for; err says why it was
-	// refused or failed [nobody]. It must not block.
+	// Audit is told of every action that was asked for when it is over; err
+	// says why it was refused or failed [nobody]. It must not block.
 	Audit func(p transport.Principal, a Action, err error)
 }
 
@@ -80,8 +80,12 @@ type handler struct {
 	o         Options
 }
 
-// New makes the handler. authorize is asked for every request.
+// New makes the handler. authorize is asked for every request; to leave it out
+// is a mistake in the program, and panics.
 func New(gw Gateway, authorize Authorize, o *Options) http.Handler {
+	if authorize == nil {
+		panic("admin: New needs an Authorize: it decides who may do what")
+	}
 	h := &handler{gw: gw, authorize: authorize}
 	if o != nil {
 		h.o = *o

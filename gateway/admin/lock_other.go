@@ -23,14 +23,21 @@ func acquire(path string) (*lock, error) {
 	return &lock{f}, nil
 }
 
+// guard does nothing here: a lock is made and held in one step.
+func guard(string) (unguard func(), err error) { return func() {}, nil }
+
+// held reports whether somebody holds the lock of a file: a file that is not
+// held can be removed, and means nothing then.
+func held(path string) bool {
+	err := os.Remove(path)
+	return err != nil && !os.IsNotExist(err)
+}
+
 // release gives the lock back and removes the file.
 func (l *lock) release() {
 	_ = l.f.Close()
 	_ = os.Remove(l.f.Name())
 }
-
-// close gives the lock back and leaves the file.
-func (l *lock) close() { _ = l.f.Close() }
 
 // exposed says why a folder is not private. Access lists are not read: a
 // folder in the user's profile is private by them.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 )
 
@@ -18,13 +19,26 @@ var errHeld = errors.New("its lock is held")
 
 // acquire takes the lock of a file, which is made when it is missing, or
 // fails at once.
-func acquire(path string) (*lock, error) {
+func acquire(path string) (*lock, error) { return take(path, syscall.LOCK_EX|syscall.LOCK_NB) }
+
+// guard makes the caller the only one who makes and removes locks in a
+// folder. Others hold it as briefly.
+func guard(folder string) (unguard func(), err error) {
+	l, err := take(filepath.Join(folder, ".gateways"), syscall.LOCK_EX)
+	if err != nil {
+		return nil, err
+	}
+	return l.release, nil
+}
+
+// take takes the lock of a file, and waits for it unless how has LOCK_NB.
+func take(path string, how int) (*lock, error) {
 	for {
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 		if err != nil {
 			return nil, err
 		}
-		if err := flock(f); err != nil {
+		if err := flock(f, how); err != nil {
 			_ = f.Close()
 			return nil, err
 		}
@@ -41,9 +55,20 @@ func acquire(path string) (*lock, error) {
 	}
 }
 
-func flock(f *os.File) error {
+// held reports whether somebody holds the lock of a file. It leaves no trace,
+// and those who ask at the same time do not see each other.
+func held(path string) bool {
+	f, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist)
+	}
+	defer f.Close()
+	return flock(f, syscall.LOCK_SH|syscall.LOCK_NB) != nil
+}
+
+func flock(f *os.File, how int) error {
 	for {
-		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		err := syscall.Flock(int(f.Fd()), how)
 		switch {
 		case errors.Is(err, syscall.EINTR):
 		case errors.Is(err, syscall.EWOULDBLOCK):
@@ -59,9 +84,6 @@ func (l *lock) release() {
 	_ = os.Remove(l.f.Name())
 	_ = l.f.Close()
 }
-
-// close gives the lock back and leaves the file.
-func (l *lock) close() { _ = l.f.Close() }
 
 // exposed says why a folder is not private; empty when it is.
 func exposed(st fs.FileInfo) string {

@@ -25,10 +25,22 @@ const maxPath = 103
 
 var validID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// Listen makes ID.sock in a folder, which is made when it is missing, and
-// holds the lock of ID.lock until the listener is closed. The folder and the
-// socket can be opened by their owner alone; a folder that others can open is
-// refused. What dead gateways left in the folder is removed.
+// name is how the file of a gateway is called. No other program's lock or
+// socket has such a name: what looks dead is removed.
+func name(id, ext string) string { return "gateway-" + id + ext }
+
+// idOf is the reverse of name.
+func idOf(file, ext string) (id string, ok bool) {
+	id, isOurs := strings.CutPrefix(file, "gateway-")
+	id, isKind := strings.CutSuffix(id, ext)
+	return id, isOurs && isKind && validID.MatchString(id)
+}
+
+// Listen makes the socket gateway-ID.sock in a folder, which is made when it
+// is missing, and holds the lock of gateway-ID.lock until the listener is
+// closed. The folder and the socket can be opened by their owner alone; a
+// folder that others can open is refused. What dead gateways left in the
+// folder is removed.
 func Listen(folder, id string) (net.Listener, error) {
 	if !validID.MatchString(id) {
 		return nil, fmt.Errorf("%q cannot be the name of a socket", id)
@@ -36,16 +48,24 @@ func Listen(folder, id string) (net.Listener, error) {
 	if err := private(folder); err != nil {
 		return nil, err
 	}
-	path, done, err := reach(filepath.Join(folder, id+".sock"))
+	path, done, err := reach(filepath.Join(folder, name(id, ".sock")))
 	if err != nil {
 		return nil, err
 	}
-	lock, err := acquire(filepath.Join(folder, id+".lock"))
+	// Else somebody who removes what is dead could take a lock that was made
+	// and is not held yet.
+	unguard, err := guard(folder)
+	if err != nil {
+		done()
+		return nil, fmt.Errorf("locking the state folder: %w", err)
+	}
+	defer unguard()
+	lock, err := acquire(filepath.Join(folder, name(id, ".lock")))
 	if err != nil {
 		done()
 		return nil, fmt.Errorf("another gateway has the id %s: %w", id, err)
 	}
-	reap(folder, id)
+	reap(folder)
 	l, err := net.Listen("unix", path)
 	if err == nil {
 		err = os.Chmod(path, 0o600)
@@ -83,8 +103,8 @@ func (l *listenerOf) Close() error {
 	return l.err
 }
 
-// Sockets lists the gateways that live, by id. A folder that is missing has
-// none.
+// Sockets lists the gateways that live, by id, and removes what dead ones left
+// behind. A folder that is missing has none.
 func Sockets(folder string) ([]Socket, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
@@ -94,13 +114,21 @@ func Sockets(folder string) ([]Socket, error) {
 		return nil, err
 	}
 	var out []Socket
+	dead := false
 	for _, e := range entries {
-		id, ok := strings.CutSuffix(e.Name(), ".sock")
-		if !ok || !validID.MatchString(id) {
-			continue
-		}
-		if !dead(filepath.Join(folder, id+".lock")) {
+		id, ok := idOf(e.Name(), ".sock")
+		switch {
+		case !ok:
+		case held(filepath.Join(folder, name(id, ".lock"))): // the socket is made after that
 			out = append(out, Socket{ID: id, Path: filepath.Join(folder, e.Name())})
+		default:
+			dead = true
+		}
+	}
+	if dead {
+		if unguard, err := guard(folder); err == nil {
+			reap(folder)
+			unguard()
 		}
 	}
 	slices.SortFunc(out, func(a, b Socket) int { return strings.Compare(a.ID, b.ID) })
@@ -123,34 +151,25 @@ func private(folder string) error {
 }
 
 // reap removes the sockets and locks of gateways that ended without doing so.
-func reap(folder, self string) {
+// The caller holds the guard of the folder.
+func reap(folder string) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return
 	}
 	for _, e := range entries {
-		id, ok := strings.CutSuffix(e.Name(), ".lock")
-		if !ok || id == self || !validID.MatchString(id) {
+		id, ok := idOf(e.Name(), ".lock")
+		if !ok {
+			id, ok = idOf(e.Name(), ".sock")
+		}
+		if !ok {
 			continue
 		}
-		l, err := acquire(filepath.Join(folder, e.Name()))
+		l, err := acquire(filepath.Join(folder, name(id, ".lock")))
 		if err != nil {
 			continue // it lives
 		}
-		_ = os.Remove(filepath.Join(folder, id+".sock"))
+		_ = os.Remove(filepath.Join(folder, name(id, ".sock")))
 		l.release()
 	}
-}
-
-// dead reports whether nobody holds a lock. It leaves no trace.
-func dead(path string) bool {
-	if _, err := os.Stat(path); err != nil {
-		return true
-	}
-	l, err := acquire(path)
-	if err != nil {
-		return false
-	}
-	l.close()
-	return true
 }
