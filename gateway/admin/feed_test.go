@@ -2,9 +2,7 @@ package admin_test
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
-	"errors"
 	"net/http/httptest"
 	"testing"
 	"time"
@@ -109,34 +107,5 @@ func TestListenersAreBounded(t *testing.T) {
 	h := admin.New(&fake{}, admin.AllowAll, &admin.Options{Feed: feed})
 	if code, body := request(h, "GET", "/v1/events"); code != 409 || body != `{"error":"32 listen already"}` {
 		t.Errorf("%d %s", code, body)
-	}
-}
-
-// TestClientEvents ends with the context, with the gateway, or by the
-// function's error.
-func TestClientEvents(t *testing.T) {
-	t.Parallel()
-	feed := admin.NewFeed(gateway.Events{})
-	s := serveSocket(t, feed)
-	enough := errors.New("enough")
-	for _, tc := range []struct {
-		end  func(cancel context.CancelFunc) error
-		want error
-	}{
-		{func(context.CancelFunc) error { return enough }, enough},
-		{func(cancel context.CancelFunc) error { cancel(); return nil }, context.Canceled},
-		{func(context.CancelFunc) error { s.close(); return nil }, nil},
-	} {
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan error, 1)
-		go func() {
-			done <- admin.NewClient(s.path).Events(ctx, func(admin.Event) error { return tc.end(cancel) })
-		}()
-		<-s.listening
-		feed.Events().Lists("files")
-		if err := <-done; !errors.Is(err, tc.want) {
-			t.Errorf("Events returned %v, want %v", err, tc.want)
-		}
-		cancel()
 	}
 }

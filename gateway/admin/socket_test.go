@@ -16,6 +16,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/gatehouse-mcp/gatehouse/gateway"
 	"github.com/gatehouse-mcp/gatehouse/gateway/admin"
 	"github.com/gatehouse-mcp/gatehouse/transport"
 )
@@ -334,5 +335,34 @@ func TestClient(t *testing.T) {
 	}
 	if _, err := admin.NewClient(filepath.Join(dir, "none.sock")).Status(ctx); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a socket that is missing: %v", err)
+	}
+}
+
+// TestClientEvents ends with the context, with the gateway, or by the
+// function's error.
+func TestClientEvents(t *testing.T) {
+	t.Parallel()
+	feed := admin.NewFeed(gateway.Events{})
+	s := serveSocket(t, feed)
+	enough := errors.New("enough")
+	for _, tc := range []struct {
+		end  func(cancel context.CancelFunc) error
+		want error
+	}{
+		{func(context.CancelFunc) error { return enough }, enough},
+		{func(cancel context.CancelFunc) error { cancel(); return nil }, context.Canceled},
+		{func(context.CancelFunc) error { s.close(); return nil }, nil},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() {
+			done <- admin.NewClient(s.path).Events(ctx, func(admin.Event) error { return tc.end(cancel) })
+		}()
+		<-s.listening
+		feed.Events().Lists("files")
+		if err := <-done; !errors.Is(err, tc.want) {
+			t.Errorf("Events returned %v, want %v", err, tc.want)
+		}
+		cancel()
 	}
 }
