@@ -69,7 +69,8 @@ func compare(t *testing.T, alone, through map[string]outcome, known map[string]s
 			continue
 		}
 		if why, ok := known[name]; ok {
-			if len(o.failed) == 0 {
+			missing := slices.ContainsFunc(alone[name].passed, func(id string) bool { return !slices.Contains(o.passed, id) && !formOfReply[id] })
+			if len(o.failed) == 0 && !missing {
 				t.Errorf("%s passes, though it was thought that it cannot: %s", name, why)
 			}
 			continue
