@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/gateway"
@@ -162,12 +163,14 @@ type failure struct {
 func answer(w http.ResponseWriter, code int, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(code)
+	body := []byte("{}\n")
 	if err != nil {
-		_ = json.NewEncoder(w).Encode(failure{err.Error()})
-		return
+		body, _ = json.Marshal(failure{err.Error()})
+		body = append(body, '\n')
 	}
-	_, _ = w.Write([]byte("{}\n"))
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(code)
+	_, _ = w.Write(body)
 }
 
 func (h *handler) status(w http.ResponseWriter, _ *http.Request) error {
@@ -204,6 +207,7 @@ func (h *handler) reload(w http.ResponseWriter, r *http.Request) error {
 
 func (h *handler) drain(w http.ResponseWriter, _ *http.Request) error {
 	answer(w, http.StatusAccepted, nil)
+	_ = http.NewResponseController(w).Flush() // the server may end with the program
 	h.o.Drain()
 	return nil
 }

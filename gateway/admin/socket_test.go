@@ -291,7 +291,7 @@ func TestClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var did []string
+	did := make(chan string, 2)
 	gw := &fake{}
 	h := admin.New(gw, func(_ transport.Principal, a admin.Action) error {
 		if a.Server == "locked" {
@@ -299,8 +299,8 @@ func TestClient(t *testing.T) {
 		}
 		return nil
 	}, &admin.Options{
-		Reload: func(context.Context) error { did = append(did, "reload"); return nil },
-		Drain:  func() { did = append(did, "drain") },
+		Reload: func(context.Context) error { did <- "reload"; return nil },
+		Drain:  func() { did <- "drain" }, // after the answer
 	})
 	srv := &http.Server{Handler: h}
 	served := make(chan struct{})
@@ -322,8 +322,8 @@ func TestClient(t *testing.T) {
 	if err := errors.Join(c.Restart(ctx, "files"), c.Reload(ctx), c.Drain(ctx)); err != nil {
 		t.Error(err)
 	}
-	if strings.Join(append(gw.restarted, did...), " ") != "files reload drain" {
-		t.Errorf("it did %v, %v", gw.restarted, did)
+	if got := fmt.Sprintf("%s %s %s", gw.restarted, <-did, <-did); got != "[files] reload drain" {
+		t.Errorf("it did %s", got)
 	}
 	for server, want := range map[string]string{"locked": "this server is locked", "a/b?": `there is no server "a/b?"`} {
 		if err := c.Restart(ctx, server); err == nil || err.Error() != want {
