@@ -14,6 +14,7 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/gateway"
 	"github.com/gatehouse-mcp/gatehouse/gateway/config"
+	"github.com/gatehouse-mcp/gatehouse/runtime/process"
 )
 
 func (a *app) checkCommand() *cobra.Command {
@@ -149,32 +150,53 @@ func (a *app) problems(ctx context.Context, cfg *config.Config, s *config.Server
 			return out
 		}
 	}
-	if msg := a.findProgram(s.Target, s.Dir); msg != "" {
+	if msg := a.findProgram(ctx, cfg, s); msg != "" {
 		out = append(out, msg)
 	}
 	return out
 }
 
-// findProgram looks for a program as the start of the server will.
-func (a *app) findProgram(name, dir string) string {
-	if strings.ContainsRune(name, filepath.Separator) {
+// findProgram looks for a program as the start of the server will; what it
+// returns is empty when it is found.
+func (a *app) findProgram(ctx context.Context, cfg *config.Config, s *config.Server) string {
+	name := s.Target
+	if filepath.Base(name) != name {
 		path := name
 		if !filepath.IsAbs(path) {
-			path = filepath.Join(dir, path)
+			path = filepath.Join(s.Dir, path)
 		}
 		if _, err := exec.LookPath(path); err != nil {
 			return fmt.Sprintf("command: %s is no program that can be run", path)
 		}
 		return ""
 	}
-	if _, err := exec.LookPath(name); err != nil {
-		hint := ""
-		if program, _, ok := strings.Cut(name, " "); ok {
-			if _, err := exec.LookPath(program); err == nil {
-				hint = fmt.Sprintf("; write it as a list: command: [%s, …]", program)
-			}
-		}
-		return fmt.Sprintf("command: %q is not in PATH%s", name, hint)
+	path := a.minimum()["PATH"]
+	if path == "" {
+		path = process.DefaultPath
 	}
-	return ""
+	if v, ok := s.Env["PATH"]; ok {
+		v, err := v.Resolve(ctx, cfg.Options.Secrets)
+		if err != nil {
+			return "" // the secret is the problem, and was named
+		}
+		path = v.Reveal()
+	}
+	if inPath(path, name) {
+		return ""
+	}
+	hint := ""
+	if program, _, ok := strings.Cut(name, " "); ok && inPath(path, program) {
+		hint = fmt.Sprintf("; write it as a list: command: [%s, …]", program)
+	}
+	return fmt.Sprintf("command: %q is not in PATH%s", name, hint)
+}
+
+// inPath reports whether a folder of path holds a program.
+func inPath(path, name string) bool {
+	for _, folder := range filepath.SplitList(path) {
+		if _, err := exec.LookPath(filepath.Join(folder, name)); err == nil && filepath.IsAbs(folder) {
+			return true
+		}
+	}
+	return false
 }

@@ -106,6 +106,26 @@ servers:
 	}
 }
 
+// A program is looked for in the PATH that the server will have.
+func TestCheckPath(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	tool := h.write("bin/own-tool", "#!/bin/sh\n")
+	if err := os.Chmod(tool, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	h.env = append(h.env, "BIN="+filepath.Dir(tool))
+	cfg := h.write("gatehouse.yaml", `
+servers:
+  a: {command: own-tool}
+  b: {command: own-tool, env: {PATH: "/nowhere:${BIN}"}}
+  c: {command: cat, env: {PATH: "${BIN}"}}
+  d: {command: bin/own-tool, cwd: .}
+`)
+	r := h.run("check", "--config", cfg)
+	r.want(t, 1, `servers.a: command: "own-tool" is not in PATH`, `servers.c: command: "cat" is not in PATH`, "2 servers")
+}
+
 // Every fault of a file is reported, with its place.
 func TestCheckFaults(t *testing.T) {
 	t.Parallel()
