@@ -3,7 +3,9 @@ package interceptor
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"math"
+	"reflect"
 	"strconv"
 	"strings"
 
@@ -82,19 +84,61 @@ func settle(v any) any {
 // decodeToolParams leaves RawArguments empty, which mcp-go would prefer over
 // what was edited in Arguments.
 func decodeToolParams(raw json.RawMessage) (*mcp.CallToolParams, error) {
-	var w struct {
-		Name string          `json:"name"`
-		Meta *mcp.Meta       `json:"_meta"`
-		Task *mcp.TaskParams `json:"task"`
+	p := &mcp.CallToolParams{}
+	rounds := false
+	err := members(raw, func(key string, v []byte) error {
+		switch key {
+		case "name":
+			return text(&p.Name, key, v)
+		case "arguments":
+			p.Arguments = exact(v)
+		case "_meta":
+			return json.Unmarshal(v, &p.Meta)
+		case "task":
+			return json.Unmarshal(v, &p.Task)
+		case "inputResponses", "requestState":
+			rounds = true
+		}
+		return nil
+	})
+	if rounds {
+		p.MultiRoundTripParams = roundTripParams(raw)
 	}
-	if err := json.Unmarshal(raw, &w); err != nil {
-		return nil, err
+	return p, err
+}
+
+// members calls f for each member of an object, until it fails. Keys match
+// byte for byte, unlike with encoding/json.
+func members(raw json.RawMessage, f func(key string, v []byte) error) error {
+	var err error
+	whole := rawjson.Each(raw, func(k, v []byte) bool {
+		if k == nil {
+			err = errNoObject
+			return false
+		}
+		if key, ok := rawjson.String(k); ok {
+			err = f(key, v)
+		}
+		return err == nil
+	})
+	if err == nil && !whole {
+		err = errNoObject
 	}
-	p := &mcp.CallToolParams{Name: w.Name, Meta: w.Meta, Task: w.Task, MultiRoundTripParams: roundTripParams(raw)}
-	if args, ok := rawjson.Get(raw, "arguments"); ok {
-		p.Arguments = exact(args)
+	return err
+}
+
+var errNoObject = errors.New("not an object")
+
+// text decodes a string.
+func text(to *string, key string, v []byte) error {
+	if s, ok := rawjson.String(v); ok {
+		*to = s
+		return nil
 	}
-	return p, nil
+	if err := json.Unmarshal(v, to); err != nil { // half of a surrogate pair passes here
+		return &json.UnmarshalTypeError{Value: rawjson.KindOf(v).String(), Type: reflect.TypeFor[string](), Field: key}
+	}
+	return nil
 }
 
 // roundTripParams and roundTripResult read the members of multi round-trip
@@ -115,33 +159,70 @@ func roundTripResult(raw json.RawMessage) (r mcp.MultiRoundTripResult) {
 }
 
 func decodeToolResult(raw json.RawMessage) (*mcp.CallToolResult, error) {
-	var w struct {
-		mcp.Result
-		Content []json.RawMessage `json:"content"`
-		IsError bool              `json:"isError"`
-	}
-	if err := json.Unmarshal(raw, &w); err != nil {
-		return nil, err
-	}
-	r := &mcp.CallToolResult{Result: w.Result, IsError: w.IsError, MultiRoundTripResult: roundTripResult(raw)}
-	if w.Content != nil {
-		r.Content = make([]mcp.Content, len(w.Content))
-		for i, item := range w.Content {
-			r.Content[i] = content(item)
+	r := &mcp.CallToolResult{}
+	rounds := false
+	err := members(raw, func(key string, v []byte) error {
+		switch key {
+		case "_meta":
+			return json.Unmarshal(v, &r.Meta)
+		case "resultType":
+			return text((*string)(&r.ResultType), key, v)
+		case "isError":
+			return json.Unmarshal(v, &r.IsError)
+		case "structuredContent":
+			r.StructuredContent = exact(v)
+		case "content":
+			switch rawjson.KindOf(v) {
+			case rawjson.Array:
+			case rawjson.Null:
+				return nil
+			default:
+				return &json.UnmarshalTypeError{Value: rawjson.KindOf(v).String(), Type: reflect.TypeFor[[]any](), Field: key}
+			}
+			r.Content = []mcp.Content{}
+			rawjson.Each(v, func(_, item []byte) bool {
+				r.Content = append(r.Content, content(item))
+				return true
+			})
+		case "inputRequests", "requestState":
+			rounds = true
 		}
+		return nil
+	})
+	if rounds {
+		r.MultiRoundTripResult = roundTripResult(raw)
 	}
-	if v, ok := rawjson.Get(raw, "structuredContent"); ok {
-		r.StructuredContent = exact(v)
-	}
-	return r, nil
+	return r, err
 }
 
 // content decodes a content item; one that mcp-go cannot read is opaque.
 func content(raw json.RawMessage) mcp.Content {
+	if t, ok := plainText(raw); ok {
+		return t
+	}
 	if c, err := mcp.UnmarshalContent(raw); err == nil {
 		return c
 	}
 	return OpaqueContent{Raw: raw}
+}
+
+// plainText decodes the most common item, a text without more than that.
+func plainText(raw json.RawMessage) (mcp.TextContent, bool) {
+	t := mcp.TextContent{Type: mcp.ContentTypeText}
+	typed, plain := false, true
+	rawjson.Each(raw, func(k, v []byte) bool {
+		switch {
+		case rawjson.KeyIs(k, "type"):
+			typed = string(v) == `"text"`
+			plain = typed
+		case rawjson.KeyIs(k, "text"):
+			t.Text, plain = rawjson.String(v)
+		default:
+			plain = false
+		}
+		return plain
+	})
+	return t, plain && typed
 }
 
 func decodePrompt(raw json.RawMessage) (*mcp.GetPromptResult, error) {
