@@ -54,6 +54,7 @@ func runInitialize(_ context.Context, r *request, c *interceptor.Call) (*interce
 		return nil, transport.Errorf(transport.CodeInvalidRequest, "the session is initialized already")
 	}
 	s.client, s.ready = cl, true
+	close(s.greeted)
 	s.mu.Unlock()
 	r.client = cl
 	r.g.sessionEvent(SessionEvent{ID: s.id, Principal: s.principal, Client: cl.Client, Open: true})

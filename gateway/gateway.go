@@ -218,12 +218,14 @@ func (g *Gateway) Serve(ctx context.Context, conn transport.Conn, p transport.Pr
 }
 
 // ServeStdio serves one client over a pair of streams, one message a line,
-// until in ends, the client goes away or ctx ends.
+// until in ends, the client goes away or ctx ends. What was asked before the
+// end of in is still answered, within five seconds.
 func (g *Gateway) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) error {
 	o := g.snap.Load().opts
 	conn := transport.NewStream(in, out, &transport.StreamOptions{
 		Limits: transport.Limits{Body: int64(o.Limits.Line), Depth: o.Limits.Depth},
 		Queue:  o.Limits.Queue,
+		Linger: lastAnswers,
 	})
 	return g.Serve(ctx, conn, transport.Principal{})
 }
@@ -378,6 +380,10 @@ func (g *Gateway) Close() error {
 	})
 	return nil
 }
+
+// lastAnswers is how long a client that closed its end of a pipe is still
+// answered.
+const lastAnswers = 5 * time.Second
 
 // interceptorGrace is how long Close waits for goroutines of interceptors.
 const interceptorGrace = 5 * time.Second

@@ -137,7 +137,11 @@ func (r *request) identify() error {
 			return transport.Errorf(transport.CodeInvalidParams, "params._meta lacks %q", metaVersion)
 		}
 		if !s.isReady() {
-			return transport.Errorf(transport.CodeInvalidRequest, "the session is not initialized: send initialize first, or %q in params._meta", metaVersion)
+			if !s.awaitReady() {
+				return transport.Errorf(transport.CodeInvalidRequest, "the session is not initialized: send initialize first, or %q in params._meta", metaVersion)
+			}
+			r.client = s.clientNow()
+			r.version = r.client.ProtocolVersion
 		}
 		return nil
 	}
@@ -165,6 +169,26 @@ func (s *session) isReady() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.ready
+}
+
+// handshakeGrace is how long a request on a pipe waits for the initialize that
+// was sent just before it: both are served at the same time, and a script that
+// pipes them in does not wait for the first answer.
+const handshakeGrace = 250 * time.Millisecond
+
+func (s *session) awaitReady() bool {
+	if _, pipe := s.conn.(*transport.Stream); !pipe {
+		return false
+	}
+	t := time.NewTimer(handshakeGrace)
+	defer t.Stop()
+	select {
+	case <-s.greeted:
+		return true
+	case <-t.C:
+	case <-s.ctx.Done():
+	}
+	return false
 }
 
 // enter counts the request against the bounds on calls in flight.

@@ -28,7 +28,8 @@ type session struct {
 
 	calls    atomic.Int64
 	inflight atomic.Int64
-	lastUsed atomic.Int64 // unix nanoseconds
+	greeted  chan struct{} // closed by initialize
+	lastUsed atomic.Int64  // unix nanoseconds
 
 	mu       sync.Mutex
 	client   *client // of the handshake or, without one, of the newest request
@@ -48,6 +49,7 @@ func (g *Gateway) newSession(id string, conn transport.Conn, p transport.Princip
 		opened: time.Now(), values: interceptor.NewMemorySession(id), client: unknownClient,
 		slots: make(map[*slot]bool), subs: make(map[string]*subscription),
 		listens: make(map[*listener]bool), running: make(map[*request]bool),
+		greeted: make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(g.ctx)
 	s.touch()
