@@ -13,12 +13,12 @@ NEWEST := go1.27.1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help test short race e2e conformance bench lint gofmt vet staticcheck vulncheck cross newest testbed tools tidy clean
+.PHONY: help test short race e2e chaos conformance bench lint gofmt vet staticcheck vulncheck cross newest testbed tools tidy clean
 
 help: ## print this list
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
-test: testbed lint race e2e ## everything: lint, all tests with the race detector, end-to-end tests
+test: testbed lint race e2e chaos ## everything: lint, all tests with the race detector, end-to-end tests, faults
 
 short: ## unit tests; no root, no network, no daemon
 	$(GO) test ./...
@@ -28,6 +28,9 @@ race: ## unit tests with the race detector
 
 e2e: testbed ## end-to-end tests: conformance suite, published servers and clients
 	$(GO) test -race -count=1 -timeout 30m -tags e2e $(E2EFLAGS) ./internal/e2e/...
+
+chaos: ## 200 sessions for a minute, while servers are killed and clients cut off
+	$(GO) test -race -count=1 -timeout 10m -tags e2e -v $(CHAOSFLAGS) ./internal/chaos/...
 
 conformance: testbed ## only the conformance suite through the gateway, with its tables
 	$(GO) test -race -count=1 -timeout 30m -tags e2e -v -run 'TestConformance' $(E2EFLAGS) ./internal/e2e/...
@@ -43,11 +46,11 @@ gofmt:
 
 vet:
 	$(GO) vet ./...
-	$(GO) vet -tags e2e ./internal/e2e/...
+	$(GO) vet -tags e2e ./internal/e2e/... ./internal/chaos/...
 
 staticcheck:
 	$(TOOL) staticcheck ./...
-	$(TOOL) staticcheck -tags e2e ./internal/e2e/...
+	$(TOOL) staticcheck -tags e2e ./internal/e2e/... ./internal/chaos/...
 
 vulncheck:
 	@GO="$(GO)" internal/tools/vulncheck.sh

@@ -31,12 +31,13 @@ type request struct {
 	srv  *server
 	item *listItem
 
-	token string          // progress token towards the server; empty when the client gave none
-	scope string          // names the instance of a PerCall server
-	extra json.RawMessage // unknown members of the server's response
-	inst  atomic.Pointer[instance]
-	leg   atomic.Pointer[leg]
-	park  *parked // of a modern client's call that may have to ask
+	token  string          // progress token towards the server; empty when the client gave none
+	scope  string          // names the instance of a PerCall server
+	extra  json.RawMessage // unknown members of the server's response
+	served bool            // the call came to the end of the chain
+	inst   atomic.Pointer[instance]
+	leg    atomic.Pointer[leg]
+	park   *parked // of a modern client's call that may have to ask
 
 	alive  atomic.Int64 // unix nanoseconds of the last sign of life
 	cancel context.CancelCauseFunc
@@ -240,7 +241,7 @@ func (r *request) execute(ctx context.Context) (*transport.Message, error) {
 		return r.failed(ctx, err)
 	}
 	raw := res.Raw
-	if r.inst.Load() == nil { // what an interceptor answered may lack what the era asks for
+	if !r.served { // what an interceptor answered may lack what the era asks for
 		raw = r.dress(raw, transport.Legacy, nil)
 	}
 	return &transport.Message{ID: r.m.ID, Result: raw, Extra: r.extra}, nil
@@ -286,6 +287,7 @@ func toolError(text string) json.RawMessage {
 
 // finish implements finisher: the method's own work.
 func (r *request) finish(ctx context.Context, c *interceptor.Call) (*interceptor.Result, error) {
+	r.served = true
 	return r.method.run(ctx, r, c)
 }
 

@@ -51,24 +51,23 @@ func decode[T any](raw json.RawMessage) (*T, error) {
 // exact decodes any JSON value. Numbers are float64 as with encoding/json,
 // but those that a float64 does not hold exactly are json.Number.
 func exact(raw json.RawMessage) any {
+	if len(raw) <= smallValue {
+		return exactSmall(raw)
+	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
 	var v any
-	if d.Decode(&v) != nil {
+	if d.Decode(&v) != nil { // CheckFold has refused it before
 		return nil
 	}
 	return settle(v)
 }
 
+// settle makes float64 of the numbers that one holds exactly.
 func settle(v any) any {
 	switch x := v.(type) {
 	case json.Number:
-		s := x.String()
-		f, err := strconv.ParseFloat(s, 64)
-		if err != nil || !strings.ContainsAny(s, ".eE") && math.Abs(f) > 1<<53 {
-			return x
-		}
-		return f
+		return number(x.String())
 	case map[string]any:
 		for k, e := range x {
 			x[k] = settle(e)
@@ -81,25 +80,97 @@ func settle(v any) any {
 	return v
 }
 
+// smallValue is up to which size exactSmall is used: it is faster, but looks
+// at a value once for each level that it is nested in.
+const smallValue = 32 << 10
+
+func exactSmall(raw json.RawMessage) any {
+	switch rawjson.KindOf(raw) {
+	case rawjson.Object:
+		m := map[string]any{}
+		rawjson.Each(raw, func(k, v []byte) bool {
+			m[loose(k)] = exactSmall(v)
+			return true
+		})
+		return m
+	case rawjson.Array:
+		a := []any{}
+		rawjson.Each(raw, func(_, v []byte) bool {
+			a = append(a, exactSmall(v))
+			return true
+		})
+		return a
+	case rawjson.Str:
+		return loose(raw)
+	case rawjson.Number:
+		return number(string(bytes.TrimSpace(raw)))
+	case rawjson.Bool:
+		return bytes.TrimSpace(raw)[0] == 't'
+	}
+	return nil
+}
+
+// loose decodes a string as encoding/json does: half of a surrogate pair
+// becomes U+FFFD.
+func loose(raw []byte) string {
+	if s, ok := rawjson.String(raw); ok {
+		return s
+	}
+	var s string
+	if json.Unmarshal(raw, &s) != nil {
+		return ""
+	}
+	return s
+}
+
+func number(s string) any {
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil || math.Abs(f) > 1<<53 && !strings.ContainsAny(s, ".eE") {
+		return json.Number(s)
+	}
+	return f
+}
+
+// meta decodes a _meta object.
+func meta(raw json.RawMessage) (*mcp.Meta, error) {
+	switch rawjson.KindOf(raw) {
+	case rawjson.Null:
+		return nil, nil
+	case rawjson.Object:
+	default:
+		return nil, &json.UnmarshalTypeError{Value: rawjson.KindOf(raw).String(), Type: reflect.TypeFor[map[string]any](), Field: "_meta"}
+	}
+	m := &mcp.Meta{AdditionalFields: map[string]any{}}
+	rawjson.Each(raw, func(k, v []byte) bool {
+		if key := loose(k); key == "progressToken" {
+			m.ProgressToken = exact(v)
+		} else {
+			m.AdditionalFields[key] = exact(v)
+		}
+		return true
+	})
+	return m, nil
+}
+
 // decodeToolParams leaves RawArguments empty, which mcp-go would prefer over
 // what was edited in Arguments.
 func decodeToolParams(raw json.RawMessage) (*mcp.CallToolParams, error) {
 	p := &mcp.CallToolParams{}
 	rounds := false
-	err := members(raw, func(key string, v []byte) error {
+	err := members(raw, func(key string, v []byte) (err error) {
 		switch key {
 		case "name":
 			return text(&p.Name, key, v)
 		case "arguments":
 			p.Arguments = exact(v)
 		case "_meta":
-			return json.Unmarshal(v, &p.Meta)
+			p.Meta, err = meta(v)
 		case "task":
 			return json.Unmarshal(v, &p.Task)
 		case "inputResponses", "requestState":
 			rounds = true
 		}
-		return nil
+		return err
 	})
 	if rounds {
 		p.MultiRoundTripParams = roundTripParams(raw)
@@ -161,10 +232,10 @@ func roundTripResult(raw json.RawMessage) (r mcp.MultiRoundTripResult) {
 func decodeToolResult(raw json.RawMessage) (*mcp.CallToolResult, error) {
 	r := &mcp.CallToolResult{}
 	rounds := false
-	err := members(raw, func(key string, v []byte) error {
+	err := members(raw, func(key string, v []byte) (err error) {
 		switch key {
 		case "_meta":
-			return json.Unmarshal(v, &r.Meta)
+			r.Meta, err = meta(v)
 		case "resultType":
 			return text((*string)(&r.ResultType), key, v)
 		case "isError":
@@ -187,7 +258,7 @@ func decodeToolResult(raw json.RawMessage) (*mcp.CallToolResult, error) {
 		case "inputRequests", "requestState":
 			rounds = true
 		}
-		return nil
+		return err
 	})
 	if rounds {
 		r.MultiRoundTripResult = roundTripResult(raw)

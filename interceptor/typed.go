@@ -182,6 +182,12 @@ func (t *typed[T]) over(raw json.RawMessage) (json.RawMessage, error) {
 // clone returns an addressable deep copy of v, of exported fields.
 func clone(v reflect.Value) reflect.Value {
 	n := reflect.New(v.Type()).Elem()
+	if v.Kind() == reflect.Interface && v.NumMethod() == 0 && !v.IsNil() {
+		if c, ok := cloneJSON(v.Interface()); ok {
+			n.Set(reflect.ValueOf(c))
+			return n
+		}
+	}
 	n.Set(v)
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -218,4 +224,33 @@ func clone(v reflect.Value) reflect.Value {
 		}
 	}
 	return n
+}
+
+// cloneJSON is clone for what a decoder makes of JSON; false for other types.
+func cloneJSON(v any) (any, bool) {
+	switch v := v.(type) {
+	case string, float64, bool, json.Number:
+		return v, true
+	case map[string]any:
+		m := make(map[string]any, len(v))
+		for k, e := range v {
+			c, ok := cloneJSON(e)
+			if !ok && e != nil {
+				return nil, false
+			}
+			m[k] = c
+		}
+		return m, v != nil
+	case []any:
+		a := make([]any, len(v))
+		for i, e := range v {
+			c, ok := cloneJSON(e)
+			if !ok && e != nil {
+				return nil, false
+			}
+			a[i] = c
+		}
+		return a, v != nil
+	}
+	return nil, false
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -245,5 +246,29 @@ func TestDenial(t *testing.T) {
 	var d *interceptor.Denial
 	if !errors.As(err, &d) || string(d.ToolResult()) != `{"content":[{"type":"text","text":"not now"}],"isError":true}` {
 		t.Errorf("got %s", d.ToolResult())
+	}
+}
+
+// Large and small values are decoded in two ways, to the same result.
+func TestLargeArgumentsReadLikeSmallOnes(t *testing.T) {
+	t.Parallel()
+	const args = `{"n":9007199254740993,"f":1.10,"big":1e400,"u":"A\ud800","deep":[{"a":[null,true]}]`
+	var seen []any
+	h := interceptor.Wrap(answer(`{}`, nil), interceptor.Before(interceptor.ToolsCall, func(_ context.Context, _ *interceptor.Call, p *mcp.CallToolParams) error {
+		m := p.Arguments.(map[string]any)
+		delete(m, "pad")
+		seen = append(seen, m)
+		return nil
+	}))
+	for _, pad := range []string{"x", strings.Repeat("x", 64<<10)} {
+		if _, err := h(t.Context(), call(`{"name":"t","arguments":`+args+`,"pad":"`+pad+`"}}`)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := map[string]any{"n": json.Number("9007199254740993"), "f": 1.1, "big": json.Number("1e400"), "u": "A\ufffd", "deep": []any{map[string]any{"a": []any{nil, true}}}}
+	for _, got := range seen {
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("got  %#v\nwant %#v", got, want)
+		}
 	}
 }
