@@ -125,7 +125,7 @@ func loose(raw []byte) string {
 
 func number(s string) any {
 	f, err := strconv.ParseFloat(s, 64)
-	if err != nil || math.Abs(f) > 1<<53 && !strings.ContainsAny(s, ".eE") {
+	if err != nil || math.Abs(f) >= 1<<53 && !strings.ContainsAny(s, ".eE") {
 		return json.Number(s)
 	}
 	return f
