@@ -34,6 +34,7 @@ type instance struct {
 	calls    atomic.Int64
 	watching atomic.Bool // a modern server tells us of its changes
 
+	met  chan struct{} // closed when peer is known
 	gone chan struct{} // closed when the instance has ended
 	exit runtime.Exit  // valid once gone is closed
 
@@ -74,7 +75,7 @@ func (g *Gateway) start(ctx context.Context, s *slot, key runtime.Key) (*instanc
 	}
 	i := &instance{
 		g: g, srv: srv, slot: s, id: randomID()[:12], key: key, run: run, conn: run.Conn(),
-		started: time.Now(), gone: make(chan struct{}),
+		started: time.Now(), met: make(chan struct{}), gone: make(chan struct{}),
 		subs: make(map[string]map[*subscription]bool),
 	}
 	_, i.pipe = i.conn.(*transport.Stream)
@@ -111,6 +112,7 @@ func (g *Gateway) start(ctx context.Context, s *slot, key runtime.Key) (*instanc
 		i.stop()
 		return nil, err
 	}
+	close(i.met)
 	srv.setPeer(i.peer, i.peer.Era != prefer)
 	i.prepare(ctx, s.sess)
 	return i, nil

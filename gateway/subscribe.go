@@ -193,6 +193,16 @@ func (i *instance) unsubscribe(sub *subscription) {
 
 // unattributed is the receiver of what a server sends outside of any call.
 func (i *instance) unattributed(ctx context.Context, m *transport.Message) (*transport.Message, error) {
+	if m.Method == "ping" && m.IsRequest() { // some servers ping before they answer initialize
+		return m.Reply(json.RawMessage("{}")), nil
+	}
+	select {
+	case <-i.met: // what comes on the heels of the handshake waits for its end
+	case <-i.gone:
+		return nil, transport.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	if m.IsRequest() {
 		return i.ownRequest(ctx, m)
 	}
@@ -234,9 +244,6 @@ func (i *instance) unattributed(ctx context.Context, m *transport.Message) (*tra
 // ownRequest handles a request that belongs to no call. It can only go to the
 // client of a session's own instance, over a connection that takes requests.
 func (i *instance) ownRequest(ctx context.Context, m *transport.Message) (*transport.Message, error) {
-	if m.Method == "ping" {
-		return m.Reply(json.RawMessage("{}")), nil
-	}
 	if i.pipe {
 		i.gate.close() // from now on one call at a time, so that requests can be told apart
 	}
