@@ -178,9 +178,9 @@ func (s *slot) begin() {
 	st := &startup{done: make(chan struct{})}
 	s.start = st
 	attempt := s.failures + 1
-	wait := time.Until(s.notUntil)
+	wait, last := time.Until(s.notUntil), s.lastErr
 	s.p.wg.Go(func() {
-		inst, err := s.p.launch(s, attempt, wait)
+		inst, err := s.p.launch(s, attempt, wait, last)
 		s.mu.Lock()
 		s.start = nil
 		closed := s.closed
@@ -203,8 +203,9 @@ func (s *slot) begin() {
 	})
 }
 
-// launch does one start, handshake included.
-func (p *pool) launch(s *slot, attempt int, wait time.Duration) (*instance, error) {
+// launch does one start, handshake included. last says why the one before
+// failed.
+func (p *pool) launch(s *slot, attempt int, wait time.Duration, last string) (*instance, error) {
 	srv := s.key.srv
 	opts := p.g.snap.Load().opts
 	deadline := srv.StartTimeout
@@ -213,7 +214,7 @@ func (p *pool) launch(s *slot, attempt int, wait time.Duration) (*instance, erro
 	}
 	if wait > deadline {
 		return nil, &serverError{server: srv.Name, reason: fmt.Sprintf("it failed %d times in a row and is next tried in %s; the last time: %s",
-			attempt-1, wait.Round(time.Second), s.lastErr)}
+			attempt-1, wait.Round(time.Second), last)}
 	}
 	ctx, cancel := context.WithTimeout(p.g.ctx, deadline)
 	defer cancel()
