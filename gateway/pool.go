@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -184,7 +185,10 @@ func (s *slot) begin() {
 		s.mu.Lock()
 		s.start = nil
 		closed := s.closed
-		if err != nil {
+		var not *notTried
+		if errors.As(err, &not) {
+			st.err = not.err
+		} else if err != nil {
 			s.failures++
 			s.notUntil = time.Now().Add(backoff(s.failures))
 			s.lastErr = err.Error()
@@ -193,15 +197,22 @@ func (s *slot) begin() {
 			s.inst = inst
 		}
 		s.mu.Unlock()
-		if err != nil {
+		if err != nil && not == nil {
 			s.key.srv.setError(err.Error())
-		} else if closed {
+		} else if err == nil && closed {
 			st.err = &serverError{server: s.key.srv.Name, reason: "it is being stopped"}
 			inst.stop()
 		}
 		close(st.done)
 	})
 }
+
+// notTried wraps the reason why a start was not even tried. It is no failure of
+// the server, so it does not make the next start wait longer.
+type notTried struct{ err error }
+
+func (e *notTried) Error() string { return e.err.Error() }
+func (e *notTried) Unwrap() error { return e.err }
 
 // launch does one start, handshake included. last says why the one before
 // failed.
@@ -213,22 +224,22 @@ func (p *pool) launch(s *slot, attempt int, wait time.Duration, last string) (*i
 		deadline = opts.Timeouts.Start
 	}
 	if wait > deadline {
-		return nil, &serverError{server: srv.Name, reason: fmt.Sprintf("it failed %d times in a row and is next tried in %s; the last time: %s",
-			attempt-1, wait.Round(time.Second), last)}
+		return nil, &notTried{&serverError{server: srv.Name, reason: fmt.Sprintf("it failed %d times in a row and is next tried in %s; the last time: %s",
+			attempt-1, wait.Round(time.Second), last)}}
 	}
-	ctx, cancel := context.WithTimeout(p.g.ctx, deadline)
-	defer cancel()
 	if wait > 0 {
 		t := time.NewTimer(wait)
 		defer t.Stop()
 		select {
 		case <-t.C:
-		case <-ctx.Done():
-			return nil, &serverError{server: srv.Name, reason: "the gateway is being stopped"}
+		case <-p.g.ctx.Done():
+			return nil, &notTried{&serverError{server: srv.Name, reason: "the gateway is being stopped"}}
 		}
 	}
+	ctx, cancel := context.WithTimeout(p.g.ctx, deadline)
+	defer cancel()
 	if err := p.room(opts.Limits.Instances); err != nil {
-		return nil, err
+		return nil, &notTried{err}
 	}
 	owner := ""
 	if s.sess != nil {
@@ -236,7 +247,7 @@ func (p *pool) launch(s *slot, attempt int, wait time.Duration, last string) (*i
 	}
 	if err := p.turns.take(ctx, owner); err != nil {
 		p.leave()
-		return nil, &serverError{server: srv.Name, reason: fmt.Sprintf("it had no turn to start within %s: too many servers start at the same time (Limits.Starts)", deadline)}
+		return nil, &notTried{&serverError{server: srv.Name, reason: fmt.Sprintf("it had no turn to start within %s: too many servers start at the same time (Limits.Starts)", deadline)}}
 	}
 	defer p.turns.give()
 
