@@ -3,8 +3,11 @@ package gateway_test
 import (
 	"context"
 	"encoding/json"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/gateway"
@@ -272,4 +275,32 @@ func waitFor(t *testing.T, ok func() bool) {
 		}
 		time.Sleep(time.Millisecond)
 	}
+}
+
+// What a legacy server asks at the same time leaves in one result.
+func TestQuestionsAskedTogetherLeaveTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := testserver.New("a", transport.Legacy)
+		a.Tool("many", func(ctx context.Context, c *testserver.Call) (string, error) {
+			var all sync.WaitGroup
+			for i := range 3 {
+				all.Go(func() {
+					time.Sleep(time.Duration(i) * 20 * time.Millisecond) // as servers do that prepare their questions
+					_, _ = c.Ask(ctx, "elicitation/create", question)
+				})
+			}
+			all.Wait()
+			return testserver.Text("done"), nil
+		})
+		p := modernClient(t, open(t, &gateway.Options{Servers: []gateway.Server{{Name: "a", Launcher: a}}}), `{"elicitation":{}}`)
+		res := p.must("tools/call", `{"name":"a__many"}`)
+		if n := strings.Count(res, `"method":"elicitation/create"`); n != 3 {
+			t.Fatalf("%d questions: %s", n, res)
+		}
+		res = p.must("tools/call", `{"name":"a__many","requestState":`+strconv.Quote(get(res, "requestState"))+`,"inputResponses":{"q1":{"action":"accept"},"q2":{"action":"accept"},"q3":{"action":"accept"}}}`)
+		if textOf(res) != "done" {
+			t.Errorf("got %s", res)
+		}
+	})
 }

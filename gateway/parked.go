@@ -153,6 +153,9 @@ func (p *parked) await(ctx context.Context, id json.RawMessage) (*transport.Mess
 			m.ID = id
 			return &m, nil
 		case <-p.wake:
+			if p.gather(ctx) {
+				continue
+			}
 			result, err := p.leaveWith()
 			if err != nil {
 				p.cancel(err)
@@ -167,6 +170,34 @@ func (p *parked) await(ctx context.Context, id json.RawMessage) (*transport.Mess
 			return nil, cause
 		}
 	}
+}
+
+// A server may ask several things at the same time; they are to leave in one
+// result. So a question waits until none has come for a while, which nobody
+// notices who has to answer one.
+const (
+	quiet       = 50 * time.Millisecond
+	mostGathers = 20
+)
+
+// gather waits for more questions. It reports true when the call or the
+// client's request ended meanwhile.
+func (p *parked) gather(ctx context.Context) bool {
+	t := time.NewTimer(quiet)
+	defer t.Stop()
+	for range mostGathers {
+		select {
+		case <-p.wake:
+			t.Reset(quiet)
+		case <-t.C:
+			return false
+		case <-p.done:
+			return true
+		case <-ctx.Done():
+			return true
+		}
+	}
+	return false
 }
 
 // leaveWith makes the input_required result of all open questions and parks
