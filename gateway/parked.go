@@ -231,8 +231,8 @@ func (p *parked) leaveWith() (json.RawMessage, error) {
 	p.attend, p.waiting = false, true
 	limit := r.snap.opts.Timeouts.Parked
 	p.timer = time.AfterFunc(limit, func() { // a result that nobody came for goes too
+		r.g.leavePark(p) // first, so that nobody finds a call that is ending
 		p.cancel(errParkedTimeout)
-		r.g.leavePark(p)
 	})
 	r.thinking(true)
 	return rawjson.Apply(json.RawMessage(`{"resultType":"input_required"}`),
