@@ -310,9 +310,14 @@ func (w *watcher) close() {
 	<-w.done
 }
 
+// overlap is how long a stream goes on after the one that replaces it was
+// acknowledged: what the server wrote to it before is still on the way.
+const overlap = 200 * time.Millisecond
+
 // run opens a stream for what is wanted, and another whenever that changes;
-// the old one ends once the new one is acknowledged, so that nothing is
-// missed between them.
+// the old one ends a moment after the new one is acknowledged, so that nothing
+// is missed between them. What comes twice in that moment does no harm: it
+// says that something is to be read anew.
 func (w *watcher) run() {
 	var streams sync.WaitGroup
 	defer close(w.done)
@@ -333,7 +338,7 @@ func (w *watcher) run() {
 				w.acknowledge("")
 			} else {
 				streams.Go(func() {
-					err := w.listen(ctx, want, func() { old(); w.acknowledge(want) })
+					err := w.listen(ctx, want, func() { time.AfterFunc(overlap, old); w.acknowledge(want) })
 					old()
 					cancel()
 					if err != nil && w.ctx.Err() == nil {
