@@ -133,6 +133,9 @@ func (l *specLauncher) Launch(ctx context.Context, k Key) (Instance, error) {
 	return start(ctx, l.rt, l.spec, k)
 }
 
+// Description says what confines the instances, as the runtime tells it.
+func (l *specLauncher) Description() string { return Describe(l.rt) }
+
 // Definition implements the optional method of [Launcher].
 func (l *specLauncher) Definition() string { return fmt.Sprintf("%p %s", l.rt, l.spec.Definition()) }
 
@@ -149,6 +152,9 @@ func start(ctx context.Context, rt Runtime, spec Spec, k Key) (Instance, error) 
 	spec.Env = env
 	if spec.Name == "" {
 		spec.Name = k.Server
+	}
+	if spec.Owner == "" {
+		spec.Owner = k.Principal.Key()
 	}
 	return rt.Start(ctx, spec)
 }

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"time"
@@ -35,13 +36,28 @@ type Spec struct {
 	// Dir is the working directory; empty for the driver's default.
 	Dir string `json:"dir,omitempty"`
 
-	// User is "uid" or "uid:gid"; empty for the driver's unprivileged
-	// default.
+	// User is "uid" or "uid:gid"; empty for the image's own user if that is
+	// not root, else [DefaultUser]. "0" or "0:0" is the only way to root.
 	User string `json:"user,omitempty"`
+
+	// Owner is for whom the instance is: named volumes are kept apart by it.
+	// [Of] sets it to the principal of the key; it is empty for a shared
+	// instance.
+	Owner string `json:"owner,omitempty"`
 
 	Mounts  []Mount `json:"mounts,omitempty"`
 	Limits  Limits  `json:"limits,omitzero"`
 	Network Network `json:"network,omitzero"`
+
+	// Class names the runtime class, such as "gvisor"; empty for the
+	// driver's default.
+	Class string `json:"class,omitempty"`
+
+	// Port, when it is not 0, is where the server speaks Streamable HTTP on
+	// its own loopback, below Path ["/mcp"]; otherwise it speaks on its
+	// standard input and output.
+	Port int    `json:"port,omitempty"`
+	Path string `json:"path,omitempty"`
 
 	// WritableRoot makes the root file system writable.
 	WritableRoot bool `json:"writableRoot,omitempty"`
@@ -55,11 +71,20 @@ type Spec struct {
 	MaxLine int `json:"maxLine,omitempty"`
 }
 
-// Mount shows a folder or file of the host to the server.
+// Mount shows a folder or file of the host, or a named volume, to the server.
 type Mount struct {
-	Source   string `json:"source"`
+	// Source is an absolute path of the host; symbolic links in it are
+	// refused. Volume, in its stead, names a folder that the driver keeps
+	// for this server and owner: 1 to 64 of [a-z0-9._-].
+	Source string `json:"source,omitempty"`
+	Volume string `json:"volume,omitempty"`
+
 	Target   string `json:"target"`
 	Writable bool   `json:"writable,omitempty"`
+
+	// Force allows a Source that is on the list of sensitive places (see
+	// [Sensitive]).
+	Force bool `json:"force,omitempty"`
 }
 
 // Limits bounds what an instance may use. Zero means the default, in
@@ -68,6 +93,29 @@ type Limits struct {
 	CPUs   float64 `json:"cpus,omitempty"`   // cores [1]
 	Memory int64   `json:"memory,omitempty"` // bytes, no swap [2 GiB]
 	PIDs   int64   `json:"pids,omitempty"`   // processes and threads [256]
+	Tmp    int64   `json:"tmp,omitempty"`    // bytes below /tmp, which count as memory [64 MiB]
+	Files  int64   `json:"files,omitempty"`  // open descriptors of a process [1024]
+}
+
+// The defaults of [Limits], and the user of a server whose image names none.
+const (
+	DefaultCPUs   = 1.0
+	DefaultMemory = 2 << 30
+	DefaultPIDs   = 256
+	DefaultTmp    = 64 << 20
+	DefaultFiles  = 1024
+	DefaultUser   = "65532:65532"
+)
+
+// OrDefault returns l with the defaults in the place of zeros.
+func (l Limits) OrDefault() Limits {
+	return Limits{
+		CPUs:   cmp.Or(l.CPUs, DefaultCPUs),
+		Memory: cmp.Or(l.Memory, DefaultMemory),
+		PIDs:   cmp.Or(l.PIDs, DefaultPIDs),
+		Tmp:    cmp.Or(l.Tmp, DefaultTmp),
+		Files:  cmp.Or(l.Files, DefaultFiles),
+	}
 }
 
 // Network is what an instance may reach beside its own loopback; nothing by

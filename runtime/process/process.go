@@ -121,6 +121,18 @@ func check(spec runtime.Spec) error {
 	if spec.Limits.PIDs != 0 {
 		refuse("limits.pids", confine)
 	}
+	if spec.Limits.Tmp != 0 {
+		refuse("limits.tmp", confine)
+	}
+	if spec.Limits.Files != 0 {
+		refuse("limits.files", confine)
+	}
+	if spec.Class != "" {
+		refuse("class", confine)
+	}
+	if spec.Port != 0 {
+		refuse("port", "a plain command speaks on its standard input and output; use a url for what listens")
+	}
 	if len(spec.Network.Allow) > 0 {
 		refuse("network.allow", confine)
 	}
