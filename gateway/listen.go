@@ -90,7 +90,7 @@ func (l *listener) subscribe(ctx context.Context, uris json.RawMessage) json.Raw
 		r := &request{g: l.r.g, snap: l.r.snap, sess: l.r.sess, era: l.r.era, client: l.r.client}
 		r.f.uri = v
 		r.routeURI(uri)
-		c := &interceptor.Call{Method: "resources/subscribe", Name: uri, Original: r.call.Original, Params: rawjson.Set(nil, v, "uri"), Principal: r.sess.principal, Client: r.client.Client}
+		c := &interceptor.Call{Method: "resources/subscribe", Name: uri, Original: r.call.Original, Params: rawjson.Set(nil, v, "uri"), Principal: r.sess.principal, Profile: r.snap.opts.Profile, Client: r.client.Client}
 		c.Bind(l.r)
 		if err := r.settleURI(ctx, c); err != nil {
 			return true

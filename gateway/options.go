@@ -22,6 +22,10 @@ type Options struct {
 	// bare names. All others appear as SERVER__NAME.
 	Unprefixed string
 
+	// Profile names the profile that is served: every call carries it. What
+	// the profile has is what Servers and Interceptors say.
+	Profile string
+
 	// Interceptors is the chain, the outermost first. Every message of every
 	// client and server passes it.
 	Interceptors []interceptor.Interceptor

@@ -102,7 +102,7 @@ func (d *delivery) finish(ctx context.Context, c *interceptor.Call) (*intercepto
 func (g *Gateway) passNotification(ctx context.Context, snap *snapshot, sess *session, cl *client, srv *server, m *transport.Message, send func(context.Context, json.RawMessage) error) error {
 	c := &interceptor.Call{
 		Direction: interceptor.FromServer, Method: m.Method, Notification: true, Server: srv.Name,
-		Principal: sess.principal, Client: cl.Client, Params: m.Params,
+		Principal: sess.principal, Profile: snap.opts.Profile, Client: cl.Client, Params: m.Params,
 	}
 	c.Bind(&delivery{sess, func(ctx context.Context, c *interceptor.Call) (*interceptor.Result, error) {
 		return nil, send(ctx, c.Params)
@@ -116,7 +116,7 @@ func (g *Gateway) passNotification(ctx context.Context, snap *snapshot, sess *se
 func (r *request) passRequest(ctx context.Context, srv *server, method string, params json.RawMessage, answer func(context.Context, json.RawMessage) (json.RawMessage, error)) (json.RawMessage, error) {
 	c := &interceptor.Call{
 		Direction: interceptor.FromServer, Method: method, Server: srv.Name,
-		Principal: r.sess.principal, Client: r.client.Client, Params: params,
+		Principal: r.sess.principal, Profile: r.snap.opts.Profile, Client: r.client.Client, Params: params,
 	}
 	c.Bind(&delivery{r.sess, func(ctx context.Context, c *interceptor.Call) (*interceptor.Result, error) {
 		raw, err := answer(ctx, c.Params)

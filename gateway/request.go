@@ -97,6 +97,7 @@ func (g *Gateway) receive(ctx context.Context, s *session, conn transport.Conn, 
 		Method:       m.Method,
 		Notification: m.IsNotification(),
 		Principal:    s.principal,
+		Profile:      r.snap.opts.Profile,
 		Client:       r.client.Client,
 		Params:       m.Params,
 	}

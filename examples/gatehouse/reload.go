@@ -20,6 +20,7 @@ type configs struct {
 	log     *slog.Logger
 	gw      *gateway.Gateway
 	prepare func(*gateway.Options)
+	profile string // that is served; empty: all servers
 
 	reloading sync.Mutex // one reload at a time
 	mu        sync.Mutex
@@ -43,6 +44,16 @@ func (c *configs) now() *config.Config {
 	return c.current
 }
 
+// options are those of the profile that is served.
+func (c *configs) options(cfg *config.Config) (*gateway.Options, error) {
+	o, err := cfg.Profile(c.profile)
+	if err != nil {
+		return nil, err
+	}
+	c.prepare(o)
+	return o, nil
+}
+
 // reload reads the file again and puts it in force. Whatever is wrong with it
 // is logged and returned, and the running configuration stays.
 func (c *configs) reload(ctx context.Context) error {
@@ -52,12 +63,16 @@ func (c *configs) reload(ctx context.Context) error {
 	cfg, err := old.Reload(ctx)
 	if err == nil {
 		if err = fixed(old, cfg); err == nil {
-			c.prepare(cfg.Options)
-			err = c.gw.Reload(ctx, cfg.Options)
+			var o *gateway.Options
+			if o, err = c.options(cfg); err == nil {
+				err = c.gw.Reload(ctx, o)
+			}
 		}
 		if err != nil {
 			_ = cfg.Close()
-			err = fmt.Errorf("%s: %w", cfg.Path, err)
+			if !strings.HasPrefix(err.Error(), cfg.Path) {
+				err = fmt.Errorf("%s: %w", cfg.Path, err)
+			}
 		}
 	}
 	if err != nil {

@@ -23,10 +23,11 @@ const defaultListen = "127.0.0.1:8811"
 
 // serveOptions are the flags of serve.
 type serveOptions struct {
-	listen string
-	stdio  bool
-	drain  time.Duration
-	log    logging
+	listen  string
+	profile string
+	stdio   bool
+	drain   time.Duration
+	log     logging
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -44,12 +45,14 @@ flight, and end; a second one ends at once.`,
 		Example: `  gatehouse serve
   gatehouse serve --config gatehouse.yaml --listen 127.0.0.1:9000
   gatehouse serve --config gatehouse.yaml --stdio     # as the command of an MCP client
+  gatehouse serve --profile review                    # one of the file's profiles
   gatehouse serve --log-format json --log-file gatehouse.log`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), &o) },
 	}
 	a.configFlag(cmd)
 	cmd.Flags().StringVar(&o.listen, "listen", "", "`ADDR` to serve on (default the configuration's listen, else "+defaultListen+")")
+	cmd.Flags().StringVar(&o.profile, "profile", "", "serve what the configuration's profile `NAME` has, instead of all servers")
 	cmd.Flags().BoolVar(&o.stdio, "stdio", false, "serve one client on standard input and output")
 	cmd.Flags().DurationVar(&o.drain, "drain-timeout", 30*time.Second, "how long to wait for calls in flight at the end")
 	cmd.MarkFlagsMutuallyExclusive("listen", "stdio")
@@ -120,10 +123,13 @@ type serving struct {
 
 // open makes everything that can fail before a client is served.
 func (s *serving) open(cfg *config.Config) error {
-	s.configs = &configs{log: s.log, prepare: s.prepare, current: cfg}
+	s.configs = &configs{log: s.log, prepare: s.prepare, profile: s.o.profile, current: cfg}
 	s.closers = append(s.closers, s.configs.close)
-	s.prepare(cfg.Options)
-	gw, err := gateway.New(cfg.Options)
+	o, err := s.configs.options(cfg)
+	if err != nil {
+		return &exit{exitUsage, err}
+	}
+	gw, err := gateway.New(o)
 	if err != nil {
 		return &exit{exitUsage, fmt.Errorf("%s: %w", cfg.Path, err)}
 	}
@@ -242,8 +248,12 @@ func (s *serving) ready() {
 
 // unconfined warns of plain commands.
 func (s *serving) unconfined() {
+	served := make(map[string]bool)
+	for _, srv := range s.gw.Status().Servers {
+		served[srv.Name] = true
+	}
 	for _, srv := range s.configs.now().Servers {
-		if srv.Confined == "no" && !srv.Disabled {
+		if srv.Confined == "no" && served[srv.Name] {
 			s.log.Warn("this server is a plain process that nothing confines", "server", srv.Name, "confined", "no")
 		}
 	}

@@ -64,6 +64,43 @@ func TestServe(t *testing.T) {
 	}
 }
 
+// A profile shows its own servers and tools, and nothing else, also after the
+// file was changed.
+func TestServeProfile(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	const profiles = "profiles:\n  review:\n    servers:\n      two: {tools: {allow: [\"s*\"]}}\n      three: {}\n"
+	text := servers(entry("one", "say"), entry("two", "say"), entry("three", "tell")) + "unprefixed: one\n"
+	cfg := h.write("gatehouse.yaml", text+profiles)
+	h.run("serve", "--config", cfg, "--profile", "reviw").want(t, 2, `there is no profile "reviw"; did you mean "review"?; it has review`)
+	s := h.serve("--config", cfg, "--listen", "127.0.0.1:0", "--profile", "review")
+	if line := s.logged("serving"); !strings.Contains(line, "serving 2 servers") {
+		t.Errorf("it says %q", line)
+	}
+	changed := make(chan struct{}, 10)
+	c := s.connect(changed)
+	if got, want := tools(t, c), "two__say three__hold three__tell"; got != want {
+		t.Errorf("tools: %s, want %s", got, want)
+	}
+	if got, err := tryCall(t.Context(), c, "two__hold", nil); err == nil {
+		t.Errorf("a hidden tool answered %q", got)
+	}
+	if got, err := tryCall(t.Context(), c, "one__say", nil); err == nil {
+		t.Errorf("a tool of a server that the profile lacks answered %q", got)
+	}
+	call(t, c, "two__say", map[string]any{"variable": "HOME"})
+
+	// The profile goes: the running one stays.
+	h.write("gatehouse.yaml", text)
+	s.logged(`the new configuration is bad`)
+	h.write("gatehouse.yaml", text+strings.Replace(profiles, "three", "one", 1))
+	<-changed
+	if got, want := tools(t, c), "hold say two__say"; got != want {
+		t.Errorf("tools: %s, want %s", got, want)
+	}
+	s.stop()
+}
+
 // The configuration is found where the XDG specification says.
 func TestServeDefaultConfig(t *testing.T) {
 	t.Parallel()

@@ -44,6 +44,11 @@
 //	unprefixed: files               # its tools keep their bare names
 //	secrets: {vault: {kind: vault, address: …}}
 //	runtime: {driver: containerd, namespace: mcp}
+//	profiles:                       # serve one of them instead of all servers
+//	  review:
+//	    servers:
+//	      files: {tools: {allow: [read_*, list_*], deny: ["*secret*"]}}
+//	      docs: {}
 //	interceptors: [log, {ratelimit: {perMinute: 60}}]
 //	auth: {apikeys: {file: keys.txt}}
 //	admin: {disabled: false}
@@ -62,8 +67,7 @@
 // Both forms know disabled, which leaves the server out, and type (stdio,
 // http, sse and their other spellings), which must fit the other keys.
 //
-// Other top-level keys are catalogs, trust, profiles, mapping, telemetry and
-// cluster. A section that this program has no kind for is a fault, not
+// Other top-level keys are catalogs, trust, mapping, telemetry and cluster. A section that this program has no kind for is a fault, not
 // silence. Limits and timeouts of the gateway as a whole are set in Go
 // ([gateway.Limits], [gateway.Timeouts]).
 //

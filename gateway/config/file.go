@@ -20,7 +20,7 @@ type file struct {
 	Bare      string         `config:"unprefixed" doc:"The one server whose tools and prompts keep their bare names."`
 	Catalogs  unknownSection `doc:"Where server definitions come from."`
 	Trust     unknownSection `doc:"What an image must prove before it runs."`
-	Profiles  unknownSection `doc:"Named sets of servers and tools."`
+	Profiles  profileMap     `doc:"Named sets of servers and tools, of which a program serves one."`
 	Mapping   unknownSection `doc:"Which caller gets which profile."`
 	Secrets   secretsSection `doc:"Providers of secrets by name, for secret://NAME/PATH references."`
 	Runtime   runtimeSection `doc:"What runs the servers that are container images."`
@@ -36,6 +36,7 @@ type file struct {
 type (
 	serverMap      = strictyaml.Map[server]
 	clientMap      = strictyaml.Map[clientServer]
+	profileMap     = strictyaml.Map[profileSection]
 	versionSection strictyaml.Node
 	authSection    strictyaml.Node
 	chainSection   strictyaml.Node

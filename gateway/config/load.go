@@ -14,6 +14,7 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/gateway"
 	"github.com/gatehouse-mcp/gatehouse/internal/strictyaml"
+	"github.com/gatehouse-mcp/gatehouse/profile"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
 	"github.com/gatehouse-mcp/gatehouse/secrets"
 )
@@ -44,6 +45,10 @@ type Config struct {
 	// Servers describes the servers in the order of the file, those that
 	// are disabled included.
 	Servers []Server
+
+	// Profiles are the profiles of the file, in its order; see
+	// [Config.Profile].
+	Profiles []profile.Profile
 
 	kinds   *Kinds
 	drivers *drivers
@@ -119,6 +124,7 @@ func load(ctx context.Context, path string, k *Kinds, old *drivers) (*Config, er
 	l.basics(&f)
 	l.sections(&f, cfg)
 	l.servers(&f, cfg)
+	l.profiles(&f, cfg)
 	if err := l.dec.Err(); err != nil {
 		_ = l.drivers.close()
 		return nil, err

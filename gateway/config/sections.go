@@ -19,7 +19,7 @@ func (l *loader) sections(f *file, cfg *Config) {
 		n    unknownSection
 		what string
 	}{
-		{f.Catalogs, "catalogs"}, {f.Trust, "trust policies"}, {f.Profiles, "profiles"}, {f.Mapping, "profiles"},
+		{f.Catalogs, "catalogs"}, {f.Trust, "trust policies"}, {f.Mapping, "mapping of callers to profiles"},
 		{f.Telemetry, "telemetry"}, {f.Cluster, "clusters"},
 	} {
 		if n := node(s.n); n.Present() {
