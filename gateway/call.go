@@ -198,6 +198,9 @@ func (r *request) roundTrip(ctx context.Context, inst *instance, c *interceptor.
 	r.touch()
 	if reply != nil {
 		r.extra = reply.Extra
+		if r.direct && len(r.snap.chain) == 0 {
+			r.reply = reply // nobody else sees it
+		}
 	}
 	return reply, err
 }

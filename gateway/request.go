@@ -31,10 +31,12 @@ type request struct {
 	srv  *server
 	item *listItem
 
-	token  string          // progress token towards the server; empty when the client gave none
-	scope  string          // names the instance of a PerCall server
-	extra  json.RawMessage // unknown members of the server's response
-	served bool            // the call came to the end of the chain
+	token  string             // progress token towards the server; empty when the client gave none
+	scope  string             // names the instance of a PerCall server
+	extra  json.RawMessage    // unknown members of the server's response
+	direct bool               // this goroutine sends the reply, and keeps none
+	reply  *transport.Message // the server's, when nothing else can see it
+	served bool               // the call came to the end of the chain
 	inst   atomic.Pointer[instance]
 	leg    atomic.Pointer[leg]
 	park   *parked // of a modern client's call that may have to ask
@@ -122,6 +124,7 @@ func (g *Gateway) receive(ctx context.Context, s *session, conn transport.Conn, 
 	}
 	ctx, r.cancel = context.WithCancelCause(ctx)
 	defer r.leave()
+	r.direct = r.m.Method == "tools/call"
 	return r.execute(ctx)
 }
 
@@ -245,7 +248,11 @@ func (r *request) execute(ctx context.Context) (*transport.Message, error) {
 	if !r.served { // what an interceptor answered may lack what the era asks for
 		raw = r.dress(raw, transport.Legacy, nil)
 	}
-	return &transport.Message{ID: r.m.ID, Result: raw, Extra: r.extra}, nil
+	m := &transport.Message{ID: r.m.ID, Result: raw, Extra: r.extra}
+	if r.reply != nil {
+		m.Inherit(r.reply)
+	}
+	return m, nil
 }
 
 // failed turns an error into what the client sees. A tool's failure is a

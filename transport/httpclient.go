@@ -101,7 +101,8 @@ type HTTPClient struct {
 	rt   http.RoundTripper
 	base http.Header // of every request
 
-	bodies *sync.Pool // of *[]byte; nil when the round tripper may keep a body
+	replies *sync.Pool // of *lent
+	bodies  *sync.Pool // of *[]byte; nil when the round tripper may keep a body
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -193,6 +194,11 @@ func NewHTTPClient(rawURL string, o *HTTPClientOptions) (*HTTPClient, error) {
 	}
 	if r, ok := c.rt.(*roundTripper); ok && r.lean.fits(&http.Request{URL: u}) {
 		c.bodies = &r.bodies
+	}
+	if r, ok := c.rt.(*roundTripper); ok {
+		c.replies = &r.replies
+	} else {
+		c.replies = new(sync.Pool)
 	}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c, nil

@@ -155,7 +155,8 @@ func (c *HTTPClient) expired(resp *http.Response) error {
 
 // readJSON reads a reply that is the whole body.
 func (c *HTTPClient) readJSON(call *httpCall, resp *http.Response) (*Message, error) {
-	body, err := readAll(resp.Body, resp.ContentLength, c.o.Reply)
+	l := lend(c.replies, resp.ContentLength)
+	body, err := readAll(resp.Body, resp.ContentLength, c.o.Reply, l)
 	_ = resp.Body.Close()
 	if err != nil {
 		return nil, c.readError(call, err)
@@ -166,6 +167,9 @@ func (c *HTTPClient) readJSON(call *httpCall, resp *http.Response) (*Message, er
 	}
 	if reply != nil {
 		reply.Status = resp.StatusCode
+		if body[0] == '{' { // not one of a batch
+			reply.memory = l
+		}
 	}
 	return reply, err
 }

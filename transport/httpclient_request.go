@@ -262,16 +262,22 @@ func discard(body io.ReadCloser) {
 	_ = body.Close()
 }
 
-// readAll reads a body of at most limit bytes into one buffer.
-func readAll(r io.Reader, length, limit int64) ([]byte, error) {
+// readAll reads a body of at most limit bytes into one buffer: that of l
+// when it is not nil, which is as long as the body.
+func readAll(r io.Reader, length, limit int64, l *lent) ([]byte, error) {
 	if length > limit {
 		return nil, replyTooLarge(limit)
 	}
-	size := int64(4 << 10)
-	if length >= 0 {
-		size = min(length+1, firstReadBound) // one more, so that the end is seen
+	var b []byte
+	if l != nil {
+		b = l.buf
+	} else {
+		size := int64(4 << 10)
+		if length >= 0 {
+			size = min(length+1, firstReadBound) // one more, so that the end is seen
+		}
+		b = make([]byte, 0, size)
 	}
-	b := make([]byte, 0, size)
 	for {
 		if len(b) == cap(b) {
 			b = append(b, 0)[:len(b)]

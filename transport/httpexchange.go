@@ -213,6 +213,9 @@ func (ex *frontExchange) close() *frontStream {
 // answer sends the reply of the host, or its error.
 func (ex *frontExchange) answer(id json.RawMessage, m *Message, err error) error {
 	reply, status := outcome(id, m, err)
+	if m != nil {
+		defer m.written()
+	}
 	ex.mu.Lock()
 	if !ex.asJSON && ex.stream == nil && status < 300 && ex.streams() {
 		ex.commit()

@@ -48,6 +48,9 @@ type Message struct {
 	// Status is the HTTP status that a response came with, or is to be sent
 	// with; 0 when there is none or it does not matter.
 	Status int
+
+	memory *lent // what the parts lie in, when that can be given back
+	last   bool  // the writer may do so, see Inherit
 }
 
 // IsRequest reports whether m asks for a reply.

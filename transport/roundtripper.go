@@ -85,6 +85,8 @@ type roundTripper struct {
 	full   *http.Transport
 	lean   *leanTripper
 	bodies sync.Pool // of *[]byte, for the requests that go the lean way
+
+	replies sync.Pool // of *lent
 }
 
 // RoundTrip implements http.RoundTripper.
