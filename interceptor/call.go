@@ -65,6 +65,7 @@ type Call struct {
 
 	host  Host
 	fault *Denial // of arguments that can be read in two ways; ends the call
+	clean *clean  // a typed view that is left for the next interceptor
 }
 
 // Client is what a client said of itself. Nothing of it is proven.

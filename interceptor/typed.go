@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"sync/atomic"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/rawjson"
 	"github.com/gatehouse-mcp/gatehouse/transport"
@@ -19,14 +20,14 @@ func Before[P, R any](m Method[P, R], f func(context.Context, *Call, *P) error) 
 		if !m.is(c) {
 			return next(ctx, c)
 		}
-		v, err := view(c.Params, "params", m.name, m.params)
+		v, err := view(c, c.Params, "params", m.name, m.params)
 		if err != nil {
 			return nil, err
 		}
 		if err := f(ctx, c, v.value); err != nil {
 			return nil, err
 		}
-		if c.Params, err = v.over(c.Params); err != nil {
+		if c.Params, err = v.over(c, c.Params); err != nil {
 			return nil, err
 		}
 		return next(ctx, c)
@@ -43,14 +44,14 @@ func After[P, R any](m Method[P, R], f func(context.Context, *Call, *R) error) I
 		if err != nil || res == nil || !m.is(c) {
 			return res, err
 		}
-		v, err := view(res.Raw, "result", m.name, m.result)
+		v, err := view(c, res.Raw, "result", m.name, m.result)
 		if err != nil {
 			return nil, err
 		}
 		if err := f(ctx, c, v.value); err != nil {
 			return nil, err
 		}
-		raw, err := v.over(res.Raw)
+		raw, err := v.over(c, res.Raw)
 		if err != nil {
 			return nil, err
 		}
@@ -67,7 +68,7 @@ func Around[P, R any](m Method[P, R], f func(context.Context, *Call, *P, func(co
 		if !m.is(c) {
 			return next(ctx, c)
 		}
-		in, err := view(c.Params, "params", m.name, m.params)
+		in, err := view(c, c.Params, "params", m.name, m.params)
 		if err != nil {
 			return nil, err
 		}
@@ -77,7 +78,7 @@ func Around[P, R any](m Method[P, R], f func(context.Context, *Call, *P, func(co
 		)
 		got, err := f(ctx, c, in.value, func(ctx context.Context, p *P) (*R, error) {
 			in.value = p
-			params, err := in.over(c.Params)
+			params, err := in.over(c, c.Params)
 			if err != nil {
 				return nil, err
 			}
@@ -85,7 +86,7 @@ func Around[P, R any](m Method[P, R], f func(context.Context, *Call, *P, func(co
 			if res, err = next(ctx, c); err != nil || res == nil {
 				return nil, err
 			}
-			if out, err = view(res.Raw, "result", m.name, m.result); err != nil {
+			if out, err = view(c, res.Raw, "result", m.name, m.result); err != nil {
 				return nil, err
 			}
 			return out.value, nil
@@ -103,7 +104,7 @@ func Around[P, R any](m Method[P, R], f func(context.Context, *Call, *P, func(co
 			return &Result{Raw: raw}, nil
 		}
 		out.value = got
-		raw, err := out.over(res.Raw)
+		raw, err := out.over(c, res.Raw)
 		if err != nil {
 			return nil, err
 		}
@@ -121,17 +122,37 @@ func (r *Result) with(raw json.RawMessage) *Result {
 	return &n
 }
 
-// typed is a typed view of raw JSON, with a copy of what it was at first.
+// typed is a typed view of raw JSON.
 type typed[T any] struct {
-	value *T
-	first reflect.Value
+	value  *T
+	raw    json.RawMessage
+	decode func(json.RawMessage) (*T, error)
+}
+
+// clean is a view that nobody has seen: the next interceptor that looks at
+// the same bytes takes it.
+type clean struct {
+	raw   json.RawMessage
+	value any
+	taken atomic.Bool // copies of a Call share it
+}
+
+// of returns the view of raw that was left by the interceptor before.
+func (c *clean) of(raw json.RawMessage) any {
+	if c == nil || len(raw) == 0 || len(raw) != len(c.raw) || &raw[0] != &c.raw[0] || !c.taken.CompareAndSwap(false, true) {
+		return nil
+	}
+	return c.value
 }
 
 // view decodes raw. What cannot be decoded, or can be read in two ways, is an
 // error that denies the call.
-func view[T any](raw json.RawMessage, root, name string, decode func(json.RawMessage) (*T, error)) (*typed[T], error) {
+func view[T any](c *Call, raw json.RawMessage, root, name string, decode func(json.RawMessage) (*T, error)) (*typed[T], error) {
 	if raw == nil {
 		raw = json.RawMessage("{}")
+	}
+	if v, ok := c.clean.of(raw).(*T); ok {
+		return &typed[T]{v, raw, decode}, nil
 	}
 	if err := rawjson.CheckFold(raw, root, maxDepth); err != nil {
 		return nil, &Denial{Reason: fmt.Sprintf("an interceptor cannot read %s of %s: %v", root, name, err)}
@@ -144,7 +165,7 @@ func view[T any](raw json.RawMessage, root, name string, decode func(json.RawMes
 		}
 		return nil, transport.Errorf(code, "an interceptor cannot read %s of %s: %s", root, name, describe(err))
 	}
-	return &typed[T]{v, clone(reflect.ValueOf(v).Elem())}, nil
+	return &typed[T]{v, raw, decode}, nil
 }
 
 // describe says what was wrong without repeating values.
@@ -156,16 +177,22 @@ func describe(err error) string {
 	return "it is not what the protocol says"
 }
 
-// over lays what was edited in the view over raw.
-func (t *typed[T]) over(raw json.RawMessage) (json.RawMessage, error) {
+// over lays what was edited in the view over raw. What was edited is found by
+// decoding the bytes of the view once more, which costs less than a deep copy
+// of every view.
+func (t *typed[T]) over(c *Call, raw json.RawMessage) (json.RawMessage, error) {
 	if t.value == nil {
 		return raw, nil
 	}
-	now := reflect.ValueOf(t.value).Elem()
-	if reflect.DeepEqual(now.Interface(), t.first.Interface()) {
+	first, err := t.decode(t.raw)
+	if err != nil {
+		return nil, fmt.Errorf("decoding the original once more: %w", err)
+	}
+	if equal(reflect.ValueOf(t.value).Elem(), reflect.ValueOf(first).Elem(), 0) {
+		c.clean = &clean{raw: t.raw, value: first}
 		return raw, nil
 	}
-	before, err := encode(t.first.Addr().Interface())
+	before, err := encode(first)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the original: %w", err)
 	}
@@ -177,80 +204,4 @@ func (t *typed[T]) over(raw json.RawMessage) (json.RawMessage, error) {
 		raw = json.RawMessage("{}")
 	}
 	return overlay(raw, before, after), nil
-}
-
-// clone returns an addressable deep copy of v, of exported fields.
-func clone(v reflect.Value) reflect.Value {
-	n := reflect.New(v.Type()).Elem()
-	if v.Kind() == reflect.Interface && v.NumMethod() == 0 && !v.IsNil() {
-		if c, ok := cloneJSON(v.Interface()); ok {
-			n.Set(reflect.ValueOf(c))
-			return n
-		}
-	}
-	n.Set(v)
-	switch v.Kind() {
-	case reflect.Pointer:
-		if !v.IsNil() {
-			n.Set(clone(v.Elem()).Addr())
-		}
-	case reflect.Interface:
-		if !v.IsNil() {
-			n.Set(clone(v.Elem()))
-		}
-	case reflect.Struct:
-		for i := range v.NumField() {
-			if v.Type().Field(i).IsExported() {
-				n.Field(i).Set(clone(v.Field(i)))
-			}
-		}
-	case reflect.Slice:
-		if !v.IsNil() {
-			n.Set(reflect.MakeSlice(v.Type(), v.Len(), v.Len()))
-			if v.Type().Elem().Kind() == reflect.Uint8 {
-				reflect.Copy(n, v)
-				break
-			}
-			for i := range v.Len() {
-				n.Index(i).Set(clone(v.Index(i)))
-			}
-		}
-	case reflect.Map:
-		if !v.IsNil() {
-			n.Set(reflect.MakeMapWithSize(v.Type(), v.Len()))
-			for it := v.MapRange(); it.Next(); {
-				n.SetMapIndex(it.Key(), clone(it.Value()))
-			}
-		}
-	}
-	return n
-}
-
-// cloneJSON is clone for what a decoder makes of JSON; false for other types.
-func cloneJSON(v any) (any, bool) {
-	switch v := v.(type) {
-	case string, float64, bool, json.Number:
-		return v, true
-	case map[string]any:
-		m := make(map[string]any, len(v))
-		for k, e := range v {
-			c, ok := cloneJSON(e)
-			if !ok && e != nil {
-				return nil, false
-			}
-			m[k] = c
-		}
-		return m, v != nil
-	case []any:
-		a := make([]any, len(v))
-		for i, e := range v {
-			c, ok := cloneJSON(e)
-			if !ok && e != nil {
-				return nil, false
-			}
-			a[i] = c
-		}
-		return a, v != nil
-	}
-	return nil, false
 }
