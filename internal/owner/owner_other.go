@@ -1,0 +1,29 @@
+//go:build !unix
+
+package owner
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Owner is a gateway that lives; there is none on this system.
+type Owner struct {
+	ID    string
+	Boot  string
+	State string
+}
+
+// Hold fails: this system has no lock that ends with its process.
+func Hold(string) (*Owner, error) {
+	return nil, fmt.Errorf("telling which gateway owns what needs a Unix system: %w", errors.ErrUnsupported)
+}
+
+// Release does nothing.
+func (o *Owner) Release() {}
+
+// Dead is false: nothing can be told on this system.
+func Dead(state, id, bootID string) bool { return false }
+
+// Sweep does nothing.
+func Sweep(state string) error { return nil }

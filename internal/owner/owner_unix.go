@@ -1,0 +1,176 @@
+//go:build unix
+
+package owner
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+)
+
+// Owner is a gateway that lives. Its fields do not change.
+type Owner struct {
+	ID    string // random, 32 hex digits
+	Boot  string // of the machine; empty where the system does not tell
+	State string // the state folder: absolute, clean, without symbolic links
+
+	once sync.Once
+	file *os.File
+}
+
+// Hold makes this process an owner, until [Owner.Release] or its end. The
+// state folder and its folder "owners" are made when they are missing.
+func Hold(state string) (*Owner, error) {
+	state, err := locate(state)
+	if err != nil {
+		return nil, err
+	}
+	o := &Owner{ID: newID(), Boot: boot(), State: state}
+	if o.file, err = take(filepath.Join(state, folder, o.ID)); err != nil {
+		return nil, fmt.Errorf("holding the lock of a gateway in %s: %w", filepath.Join(state, folder), err)
+	}
+	return o, nil
+}
+
+// locate makes a state folder ready, and returns its one name.
+func locate(state string) (string, error) {
+	if state == "" {
+		return "", errors.New("no state folder is given")
+	}
+	state, err := filepath.Abs(state)
+	if err != nil {
+		return "", fmt.Errorf("state folder %s: %w", state, err)
+	}
+	owners := filepath.Join(state, folder)
+	if err := os.MkdirAll(owners, 0o700); err != nil {
+		return "", fmt.Errorf("making the state folder: %w", err)
+	}
+	if state, err = filepath.EvalSymlinks(state); err != nil {
+		return "", fmt.Errorf("state folder: %w", err)
+	}
+	st, err := os.Lstat(filepath.Join(state, folder))
+	switch {
+	case err != nil:
+		return "", err
+	case !st.IsDir():
+		return "", fmt.Errorf("%s is no folder; remove it, or choose another state folder", owners)
+	case st.Mode().Perm()&0o077 != 0:
+		return "", fmt.Errorf("%s can be opened by others (mode %#o): run chmod 700 on it", owners, st.Mode().Perm())
+	}
+	return state, nil
+}
+
+// Release ends the ownership: what still carries the id counts as left by a
+// dead gateway from then on. It is idempotent.
+func (o *Owner) Release() {
+	o.once.Do(func() {
+		_ = os.Remove(o.file.Name()) // while the lock is held: nobody else removes it
+		_ = o.file.Close()
+	})
+}
+
+// Dead reports whether the owner of this id, made by [Hold] on the same state
+// folder, does not live any more: it belongs to another boot of the machine,
+// or nobody holds its lock. What cannot be told, such as an id that Hold never
+// made, is not dead.
+func Dead(state, id, bootID string) bool {
+	if !valid(id) {
+		return false
+	}
+	if here := boot(); here != "" && bootID != "" && here != bootID {
+		return true
+	}
+	f, err := os.OpenFile(filepath.Join(state, folder, id), os.O_RDWR|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return errors.Is(err, fs.ErrNotExist) && isFolder(state)
+	}
+	defer f.Close()
+	// A shared lock, so that those who ask at the same time do not see each
+	// other.
+	return flock(f, syscall.LOCK_SH|syscall.LOCK_NB) == nil
+}
+
+// isFolder guards against a state folder that is not there, such as one on a
+// disk that is not mounted: that tells nothing of anybody.
+func isFolder(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.IsDir()
+}
+
+// Sweep removes the lock files of dead owners. Whoever removes what the dead
+// have left does that first: without its file an owner counts as dead as well.
+func Sweep(state string) error {
+	dir := filepath.Join(state, folder)
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("sweeping locks of gateways: %w", err)
+	}
+	var errs []error
+	for _, e := range entries {
+		if !valid(e.Name()) || !e.Type().IsRegular() {
+			continue
+		}
+		if err := remove(filepath.Join(dir, e.Name())); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// remove removes a lock file that nobody holds, while holding it.
+func remove(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOFOLLOW, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if flock(f, syscall.LOCK_EX|syscall.LOCK_NB) != nil || !same(f, path) {
+		return nil // it is held, or somebody else was faster
+	}
+	return os.Remove(path)
+}
+
+// take makes a file and takes its lock. Others hold it briefly at most, since
+// the id is new.
+func take(path string) (*os.File, error) {
+	for {
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		if err := flock(f, syscall.LOCK_EX); err != nil {
+			_ = f.Close()
+			return nil, err
+		}
+		if same(f, path) { // else a sweep came between open and flock
+			return f, nil
+		}
+		_ = f.Close()
+	}
+}
+
+// same tells whether f is still the file at path.
+func same(f *os.File, path string) bool {
+	here, err1 := f.Stat()
+	there, err2 := os.Lstat(path)
+	return err1 == nil && err2 == nil && os.SameFile(here, there)
+}
+
+func flock(f *os.File, how int) error {
+	for {
+		err := syscall.Flock(int(f.Fd()), how)
+		if !errors.Is(err, syscall.EINTR) {
+			return err
+		}
+	}
+}
