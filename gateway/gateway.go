@@ -62,8 +62,28 @@ var (
 
 // New makes a gateway. The error joins every fault of the options; nil
 // options are fine. Nothing is started until a client needs it, but for
-// servers marked Eager.
+// servers marked Eager and instances kept Warm.
 func New(o *Options) (*Gateway, error) {
+	g, err := build(o)
+	if err != nil {
+		return nil, err
+	}
+	g.wg.Go(g.sweep)
+	g.startEager()
+	g.pool.heat(g.snap.Load())
+	return g, nil
+}
+
+// Check returns the error that New would return. It starts nothing.
+func Check(o *Options) error {
+	g, err := build(o)
+	if err != nil {
+		return err
+	}
+	return g.Close()
+}
+
+func build(o *Options) (*Gateway, error) {
 	opts, err := o.prepare()
 	if err != nil {
 		return nil, err
@@ -89,8 +109,6 @@ func New(o *Options) (*Gateway, error) {
 	if opts.Authenticator == nil && opts.AllowAnonymous {
 		g.log.Warn("the gateway serves anonymous clients beyond loopback (AllowAnonymous)")
 	}
-	g.wg.Go(g.sweep)
-	g.startEager()
 	return g, nil
 }
 
@@ -139,6 +157,7 @@ func (g *Gateway) sweep() {
 		select {
 		case now := <-t.C:
 			g.pool.sweep(now)
+			g.pool.heat(g.snap.Load())
 			g.sweepSessions(now)
 		case <-g.ctx.Done():
 			return
@@ -270,6 +289,7 @@ func (g *Gateway) Reload(ctx context.Context, o *Options) error {
 		}
 	}
 	g.pool.sweep(time.Now())
+	g.pool.heat(snap)
 	g.startEager()
 	g.mu.Lock()
 	sessions := make([]*session, 0, len(g.sessions)+len(g.modern))

@@ -66,12 +66,16 @@ func (e *serverError) As(target any) bool {
 	return false
 }
 
-// start launches an instance and does the handshake.
-func (g *Gateway) start(ctx context.Context, s *slot, key runtime.Key) (*instance, error) {
+// start launches an instance, or takes the one that is ready, and does the
+// handshake.
+func (g *Gateway) start(ctx context.Context, s *slot, key runtime.Key, ready *warm) (*instance, error) {
 	srv := s.key.srv
-	run, err := srv.Launcher.Launch(ctx, key)
-	if err != nil {
-		return nil, &serverError{server: srv.Name, reason: err.Error()}
+	var run runtime.Instance = ready
+	if ready == nil {
+		var err error
+		if run, err = srv.Launcher.Launch(ctx, key); err != nil {
+			return nil, &serverError{server: srv.Name, reason: err.Error()}
+		}
 	}
 	i := &instance{
 		g: g, srv: srv, slot: s, id: randomID()[:12], key: key, run: run, conn: run.Conn(),
@@ -105,7 +109,13 @@ func (g *Gateway) start(ctx context.Context, s *slot, key runtime.Key) (*instanc
 		prefer = era
 	}
 	i.caps = caps
-	i.conn.Listen(transport.ReceiverFunc(i.unattributed))
+	receiver := transport.Receiver(transport.ReceiverFunc(i.unattributed))
+	if ready != nil {
+		ready.to.Store(&receiver)
+	} else {
+		i.conn.Listen(receiver)
+	}
+	var err error
 	i.peer, err = transport.Handshake(ctx, i.conn, transport.HandshakeOptions{ClientInfo: info, Capabilities: caps, Prefer: prefer})
 	if err != nil {
 		err = i.startFailure(ctx, err)

@@ -146,7 +146,7 @@ func TestInstanceLimitEvictsTheIdleFirst(t *testing.T) {
 		}
 		return testserver.Text("held"), nil
 	})
-	gw := open(t, &gateway.Options{Servers: []gateway.Server{{Name: "a", Launcher: a}}, Limits: gateway.Limits{Instances: 2}})
+	gw := open(t, &gateway.Options{Servers: []gateway.Server{{Name: "a", Launcher: a, StartTimeout: time.Second}}, Limits: gateway.Limits{Instances: 2}})
 	idle, busy, late, last := legacyClient(t, gw, "{}", nil), legacyClient(t, gw, "{}", nil), legacyClient(t, gw, "{}", nil), legacyClient(t, gw, "{}", nil)
 	idle.must("tools/call", `{"name":"a__n"}`)
 	var wg sync.WaitGroup

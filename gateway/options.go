@@ -109,6 +109,18 @@ type Server struct {
 	// StartTimeout bounds a start, handshake included [Timeouts.Start].
 	StartTimeout time.Duration
 
+	// MaxInstances bounds its instances at once [no bound beside
+	// Limits.Instances]. Who comes when all are in use waits for one, in
+	// fair order, within StartTimeout.
+	MaxInstances int
+
+	// Warm is how many instances are kept started for whoever comes next
+	// [0]: they have booted, and wait for the client's initialize. It needs a
+	// launcher that makes the same for everyone (see [runtime.Uniform]), and
+	// an Instance that is not Shared. They count as instances; where room is
+	// short they go first.
+	Warm int
+
 	// Eager starts the server with the gateway instead of at its first use;
 	// only for Shared.
 	Eager bool

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/runtime"
-	"github.com/gatehouse-mcp/gatehouse/transport"
 )
 
 // stable is how long an instance must have lived for its crash to count as
@@ -23,7 +22,8 @@ type pool struct {
 
 	mu     sync.Mutex
 	slots  map[poolKey]*slot
-	count  int // instances that run or start
+	rooms  rooms
+	warm   map[*server]*warmth
 	closed bool
 
 	wg sync.WaitGroup
@@ -61,7 +61,10 @@ type startup struct {
 }
 
 func newPool(g *Gateway, starts int) *pool {
-	return &pool{g: g, turns: newTurns(starts), slots: make(map[poolKey]*slot)}
+	return &pool{
+		g: g, turns: newTurns(starts), slots: make(map[poolKey]*slot), warm: make(map[*server]*warmth),
+		rooms: rooms{byServer: make(map[*server]int), queues: make(map[string][]*waiter)},
+	}
 }
 
 // acquire returns a running instance of srv for the session, starting one if
@@ -168,9 +171,13 @@ func (s *slot) release(callOnly bool) {
 	s.lastUsed = time.Now()
 	drop := callOnly && s.key.srv.Instance == PerCall || s.key.srv.removed.Load()
 	drop = drop && s.refs == 0
+	free := s.refs == 0
 	s.mu.Unlock()
-	if drop {
+	switch {
+	case drop:
 		s.close("done")
+	case free:
+		s.p.unused()
 	}
 }
 
@@ -238,18 +245,23 @@ func (p *pool) launch(s *slot, attempt int, wait time.Duration, last string) (*i
 	}
 	ctx, cancel := context.WithTimeout(p.g.ctx, deadline)
 	defer cancel()
-	if err := p.room(opts.Limits.Instances); err != nil {
-		return nil, &notTried{err}
-	}
 	owner := ""
 	if s.sess != nil {
 		owner = s.sess.owner
 	}
-	if err := p.turns.take(ctx, owner); err != nil {
-		p.leave()
-		return nil, &notTried{&serverError{server: srv.Name, reason: fmt.Sprintf("it had no turn to start within %s: too many servers start at the same time (Limits.Starts)", deadline)}}
+	ready := p.takeWarm(srv)
+	if ready == nil {
+		if err := p.room(ctx, srv, owner); err != nil {
+			return nil, &notTried{err}
+		}
 	}
-	defer p.turns.give()
+	if ready == nil {
+		if err := p.turns.take(ctx, owner); err != nil {
+			p.leave(srv)
+			return nil, &notTried{&serverError{server: srv.Name, reason: fmt.Sprintf("it had no turn to start within %s: too many servers start at the same time (Limits.Starts)", deadline)}}
+		}
+		defer p.turns.give()
+	}
 
 	began := time.Now()
 	key := runtime.Key{Server: srv.Name, Attempt: attempt, Secrets: srv.secrets}
@@ -260,9 +272,9 @@ func (p *pool) launch(s *slot, attempt int, wait time.Duration, last string) (*i
 		}
 	}
 	p.g.instanceEvent(InstanceEvent{Server: srv.Name, State: Starting, Attempt: attempt})
-	inst, err := p.g.start(ctx, s, key)
+	inst, err := p.g.start(ctx, s, key, ready)
 	if err != nil {
-		p.leave()
+		p.leave(srv)
 		if ctx.Err() != nil && p.g.ctx.Err() == nil {
 			err = &serverError{server: srv.Name, reason: fmt.Sprintf("it did not answer within %s of its start%s", deadline, detail(err))}
 		}
@@ -276,45 +288,10 @@ func (p *pool) launch(s *slot, attempt int, wait time.Duration, last string) (*i
 	return inst, nil
 }
 
-// room counts a new instance; when there are too many it stops the one that
-// was unused for longest.
-func (p *pool) room(limit int) error {
-	p.mu.Lock()
-	if p.count < limit {
-		p.count++
-		p.mu.Unlock()
-		return nil
-	}
-	var victim *slot
-	var since time.Time
-	for _, s := range p.slots {
-		s.mu.Lock()
-		if s.inst != nil && s.refs == 0 && !s.inst.held() && (victim == nil || s.lastUsed.Before(since)) {
-			victim, since = s, s.lastUsed
-		}
-		s.mu.Unlock()
-	}
-	if victim != nil {
-		p.count++
-	}
-	p.mu.Unlock()
-	if victim == nil {
-		return transport.Errorf(transport.CodeLimit, "the gateway runs %d instances, its limit (Limits.Instances), and all are in use", limit)
-	}
-	victim.idle("room for another")
-	return nil
-}
-
-func (p *pool) leave() {
-	p.mu.Lock()
-	p.count--
-	p.mu.Unlock()
-}
-
 // watch waits for the end of inst.
 func (s *slot) watch(inst *instance) {
 	exit := inst.wait()
-	s.p.leave()
+	s.p.leave(s.key.srv)
 	s.mu.Lock()
 	if s.inst == inst {
 		s.inst = nil
@@ -438,6 +415,13 @@ func (p *pool) close() {
 	p.mu.Lock()
 	p.closed = true
 	p.mu.Unlock()
+	p.mu.Lock()
+	warm := p.warm
+	p.warm = make(map[*server]*warmth)
+	p.mu.Unlock()
+	for _, w := range warm {
+		w.close()
+	}
 	var wg sync.WaitGroup
 	p.each(func(s *slot) { wg.Go(func() { s.close("shutdown") }) })
 	wg.Wait()

@@ -43,6 +43,7 @@ type ServerStatus struct {
 	Protocol  string
 	Kind      string // how it is reached or confined, as its launcher says
 	Calls     int64
+	Warm      int // instances that wait to be used, beside Instances
 	Instances []InstanceStatus
 }
 
@@ -93,7 +94,7 @@ func (g *Gateway) Status() Status {
 		byServer[s.key.srv] = append(byServer[s.key.srv], is)
 	})
 	for _, srv := range snap.servers {
-		ss := ServerStatus{Name: srv.Name, Prefix: srv.prefix, Scope: srv.Instance, Kind: describe(srv), Calls: srv.calls.Load(), Instances: byServer[srv]}
+		ss := ServerStatus{Name: srv.Name, Prefix: srv.prefix, Scope: srv.Instance, Kind: describe(srv), Calls: srv.calls.Load(), Warm: g.pool.warmCount(srv), Instances: byServer[srv]}
 		if srv.bare {
 			ss.Prefix = ""
 		}

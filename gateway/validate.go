@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse/runtime"
 	"github.com/gatehouse-mcp/gatehouse/secrets"
 	"github.com/gatehouse-mcp/gatehouse/transport"
 )
@@ -66,6 +67,20 @@ func (o *Options) prepare() (*Options, error) {
 		}
 		if s.Eager && s.Instance != Shared {
 			fault("Servers[%d].Eager (%s) needs Instance: shared, since no session exists at the start", i, s.Name)
+		}
+		if u, ok := s.Launcher.(runtime.Uniform); s.Warm != 0 && (!ok || !u.Uniform()) {
+			fault("Servers[%d].Warm (%s) needs a launcher whose instances are the same for everyone, without volumes", i, s.Name)
+		}
+		switch {
+		case s.Warm < 0:
+			fault("Servers[%d].Warm (%s) is negative", i, s.Name)
+		case s.Warm > 0 && s.Instance == Shared:
+			fault("Servers[%d].Warm (%s) is for instances that come and go; for a shared one use Eager", i, s.Name)
+		case s.Warm > 0 && s.MaxInstances > 0 && s.Warm > s.MaxInstances:
+			fault("Servers[%d].Warm (%s) is more than MaxInstances", i, s.Name)
+		}
+		if s.MaxInstances < 0 {
+			fault("Servers[%d].MaxInstances (%s) is negative", i, s.Name)
 		}
 		if s.StartTimeout < 0 {
 			fault("Servers[%d].StartTimeout (%s) is negative", i, s.Name)

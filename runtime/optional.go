@@ -21,6 +21,13 @@ func Describe(v any) string {
 	return fmt.Sprintf("%T", v)
 }
 
+// Uniform is the optional method of a [Launcher] that tells whether it makes
+// the same instance for every key, but for the attempt, so that instances can
+// be started before it is known for whom.
+type Uniform interface {
+	Uniform() bool
+}
+
 // Meter is the optional method of an [Instance] whose driver knows what it
 // uses.
 type Meter interface {

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -135,6 +136,11 @@ func (l *specLauncher) Launch(ctx context.Context, k Key) (Instance, error) {
 
 // Description says what confines the instances, as the runtime tells it.
 func (l *specLauncher) Description() string { return Describe(l.rt) }
+
+// Uniform implements [Uniform]: named volumes are kept apart by the key.
+func (l *specLauncher) Uniform() bool {
+	return !slices.ContainsFunc(l.spec.Mounts, func(m Mount) bool { return m.Volume != "" })
+}
 
 // Definition implements the optional method of [Launcher].
 func (l *specLauncher) Definition() string { return fmt.Sprintf("%p %s", l.rt, l.spec.Definition()) }

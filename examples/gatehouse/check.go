@@ -56,10 +56,7 @@ func (a *app) check(ctx context.Context) error {
 	cfg, err := a.load(ctx)
 	if err == nil {
 		defer cfg.Close()
-		var gw *gateway.Gateway
-		if gw, err = gateway.New(cfg.Options); err == nil {
-			_ = gw.Close()
-		} else {
+		if err = gateway.Check(cfg.Options); err != nil {
 			err = &exit{exitUsage, fmt.Errorf("%s: %w", cfg.Path, err)}
 		}
 	}
