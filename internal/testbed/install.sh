@@ -2,10 +2,11 @@
 # Installs what the end-to-end tests need into a cache folder:
 #
 #   FOLDER/npm    published MCP servers and clients, the conformance suite, Node 24
-#   FOLDER/bin    the everything-server of the Go SDK
+#   FOLDER/bin    the everything-server of the Go SDK; containerd, its shim for
+#                 runc, runc, gVisor's runsc and the script that starts it
 #
 # and, where they are missing and we are root, the Debian packages that this
-# takes (a C++ compiler, git, npm). It reaches apt, the npm registry and the Go
+# takes (a C++ compiler, git, npm, libseccomp). It reaches apt, the npm registry and the Go
 # module proxy, nothing else. A second run with nothing changed does nothing.
 #
 # usage: install.sh FOLDER
@@ -14,12 +15,17 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${1:?usage: install.sh FOLDER}
 everything=github.com/modelcontextprotocol/go-sdk/conformance/everything-server@v1.8.0
+containerd=github.com/containerd/containerd/v2/cmd/containerd@v2.4.2
+shim=github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2@v2.4.2
+runc=github.com/opencontainers/runc@v1.5.2 # the one that this containerd pins
+runsc=gvisor.dev/gvisor/runsc@v0.0.0-20260905035102-160fafc42237
 
 say() { echo "testbed: $*" >&2; }
 fail() { say "$*"; exit 1; }
 
-# sum names the state that a finished step left behind: its inputs.
-sum() { cat "$@" "${BASH_SOURCE[0]}" | sha256sum | cut -d' ' -f1; }
+# sum STEPS FILE... names the state that finished steps left behind: their
+# inputs and what they do.
+sum() { { declare -f $1; cat "${@:2}"; } | sha256sum | cut -d' ' -f1; }
 done_with() { [ -f "$cache/$1.done" ] && [ "$(cat "$cache/$1.done")" = "$2" ]; }
 
 have_uv() { [ -n "$(uv_folder)" ]; }
@@ -41,6 +47,11 @@ debian() {
     command -v node >/dev/null || missing+=(nodejs)
     command -v npm >/dev/null || missing+=(npm)
     have_uv || missing+=(libuv1-dev)
+  fi
+  if ! done_with runc "$runc_sum"; then
+    command -v gcc >/dev/null || missing+=(gcc libc6-dev)
+    command -v pkg-config >/dev/null || missing+=(pkg-config)
+    [ -e /usr/include/seccomp.h ] || missing+=(libseccomp-dev)
   fi
   [ ${#missing[@]} -eq 0 ] && return
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
@@ -92,14 +103,57 @@ sqlite_addon() {
   rm -rf "$work"
 }
 
+# install ARGUMENTS... PACKAGE installs a Go program.
+install() {
+  say "go install ${*: -1}"
+  mkdir -p "$cache/bin"
+  GOBIN=$cache/bin GOFLAGS=-mod=mod go install -ldflags '-s -w' "$@"
+}
+
 go_programs() {
   local want
-  want=$(echo "$everything $(go env GOVERSION)" | sum -)
+  want=$(echo "$everything $(go env GOVERSION)" | sum "go_programs install" -)
   done_with go "$want" && return
-  say "go install $everything"
-  mkdir -p "$cache/bin"
-  GOBIN=$cache/bin GOFLAGS=-mod=mod go install "$everything"
+  install "$everything"
   echo "$want" > "$cache/go.done"
+}
+
+# containerd comes without what no test needs: Kubernetes, tracing, snapshots
+# that take a kernel module.
+containerd_programs() {
+  local want
+  want=$(echo "$containerd $shim $(go env GOVERSION)" | sum "containerd_programs install" -)
+  done_with containerd "$want" && return
+  CGO_ENABLED=0 install -tags 'no_cri no_tracing no_btrfs no_devmapper no_zfs' "$containerd"
+  CGO_ENABLED=0 install -tags no_grpc "$shim"
+  echo "$want" > "$cache/containerd.done"
+}
+
+# runc needs libseccomp. Where it cannot be built, Debian's does as well.
+runc_program() {
+  done_with runc "$runc_sum" && return
+  if ! CGO_ENABLED=1 install -tags seccomp "$runc"; then
+    command -v runc >/dev/null || fail "runc was not built, and Debian's is not installed: apt-get install runc"
+    say "using $(command -v runc), since $runc was not built"
+    ln -sf "$(command -v runc)" "$cache/bin/runc"
+  fi
+  "$cache/bin/runc" features >/dev/null || fail "the runc that was just installed does not run"
+  echo "$runc_sum" > "$cache/runc.done"
+}
+
+# gVisor is started by the shim of runc, which knows none of its flags.
+gvisor_program() {
+  local want
+  want=$(echo "$runsc $(go env GOVERSION)" | sum "gvisor_program install" -)
+  done_with gvisor "$want" && return
+  CGO_ENABLED=0 install "$runsc"
+  cat > "$cache/bin/runsc-shim" <<'END'
+#!/bin/sh
+exec "$(dirname "$0")/runsc" --platform=systrap --network=host "$@"
+END
+  chmod 755 "$cache/bin/runsc-shim"
+  "$cache/bin/runsc-shim" --version >/dev/null || fail "the runsc that was just built does not run"
+  echo "$want" > "$cache/gvisor.done"
 }
 
 [ "$(uname -s)" = Linux ] || fail "the test bed runs on Linux; 'make short' runs everywhere"
@@ -111,7 +165,16 @@ cache=$(cd "$cache" && pwd)
 exec 9> "$cache/lock"
 flock 9
 
-npm_sum=$(sum "$here/package.json" "$here/package-lock.json")
+case $(uname -m) in
+  x86_64|aarch64) ;;
+  *) fail "the test bed runs on x86_64 and aarch64, not on $(uname -m)" ;;
+esac
+
+npm_sum=$(sum "npm_packages sqlite_addon" "$here/package.json" "$here/package-lock.json")
+runc_sum=$(echo "$runc $(go env GOVERSION)" | sum "runc_program install" -)
 debian
 npm_packages
 go_programs
+containerd_programs
+runc_program
+gvisor_program
