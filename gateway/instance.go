@@ -31,6 +31,8 @@ type instance struct {
 	gate    gate
 	started time.Time
 
+	listed   bool         // its connections are decided by a list
+	active   atomic.Int64 // calls in flight, when listed
 	calls    atomic.Int64
 	watching atomic.Bool // a modern server tells us of its changes
 
@@ -83,6 +85,7 @@ func (g *Gateway) start(ctx context.Context, s *slot, key runtime.Key, ready *wa
 		subs: make(map[string]map[*subscription]bool),
 	}
 	_, i.pipe = i.conn.(*transport.Stream)
+	_, i.listed = inner(run).(runtime.Refuser)
 	if srv.Interactive {
 		i.gate.close()
 	}
@@ -139,7 +142,7 @@ func (i *instance) startFailure(ctx context.Context, err error) error {
 	defer wait.Stop()
 	select {
 	case <-i.gone:
-		return &serverError{server: i.srv.Name, reason: i.exit.String()}
+		return &serverError{server: i.srv.Name, reason: i.exit.String() + i.refusedAtStart()}
 	case <-wait.C:
 	case <-ctx.Done():
 	}
@@ -254,11 +257,21 @@ func (i *instance) call(ctx context.Context, m *transport.Message, related trans
 		}
 		defer i.gate.leave()
 	}
+	if !i.listed {
+		reply, err := i.conn.Call(ctx, m, related)
+		if err != nil {
+			return nil, i.failure(ctx, err)
+		}
+		return reply, nil
+	}
+	began := time.Now()
+	i.active.Add(1)
+	defer i.active.Add(-1)
 	reply, err := i.conn.Call(ctx, m, related)
 	if err != nil {
 		return nil, i.failure(ctx, err)
 	}
-	return reply, nil
+	return i.explain(m, reply, began), nil
 }
 
 // failure words why a call got no reply.

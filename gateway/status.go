@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/interceptor"
+	"github.com/gatehouse-mcp/gatehouse/runtime"
 	"github.com/gatehouse-mcp/gatehouse/transport"
 )
 
@@ -56,6 +58,7 @@ type InstanceStatus struct {
 	Session   string
 	Started   time.Time
 	Calls     int64
+	Refused   []runtime.Refusal // connections that it was refused, the newest last
 }
 
 // SessionStatus is one session.
@@ -86,6 +89,9 @@ func (g *Gateway) Status() Status {
 		is := InstanceStatus{ID: inst.id, Server: inst.srv.Name, State: Running, Started: inst.started, Calls: inst.calls.Load()}
 		if inst.ended() {
 			is.State = Stopped
+		}
+		if r, ok := inner(inst.run).(runtime.Refuser); ok {
+			is.Refused = r.Refusals()
 		}
 		if s.sess != nil {
 			is.Principal = s.sess.principal.String()
@@ -138,6 +144,33 @@ func (g *Gateway) Status() Status {
 		return cmp.Or(a.Opened.Compare(b.Opened), cmp.Compare(a.ID, b.ID))
 	})
 	return st
+}
+
+// Usage asks the drivers what the running instances use, by the instances'
+// ids; those whose driver does not know are missing. ctx bounds it.
+func (g *Gateway) Usage(ctx context.Context) map[string]runtime.Usage {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	all := make(map[string]runtime.Usage)
+	g.pool.each(func(s *slot) {
+		s.mu.Lock()
+		inst := s.inst
+		s.mu.Unlock()
+		if inst == nil {
+			return
+		}
+		if m, ok := inner(inst.run).(runtime.Meter); ok {
+			wg.Go(func() {
+				if u, err := m.Usage(ctx); err == nil {
+					mu.Lock()
+					all[inst.id] = u
+					mu.Unlock()
+				}
+			})
+		}
+	})
+	wg.Wait()
+	return all
 }
 
 // label names the session in logs and status; it is no credential.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -103,11 +104,15 @@ type processLine struct {
 	Session   string     `json:"session,omitempty"`
 	Started   *time.Time `json:"started,omitempty"`
 	Calls     int64      `json:"calls"`
+	CPU       *float64   `json:"cpuSeconds,omitempty"`
+	Memory    *int64     `json:"memory,omitempty"` // bytes
+	PIDs      *int64     `json:"pids,omitempty"`
+	Refused   []string   `json:"refused,omitempty"`
 	Error     string     `json:"error,omitempty"`
 }
 
 func (a *app) ps(ctx context.Context) error {
-	t := a.table("GATEWAY", "SERVER", "KIND", "CONFINED", "STATE", "INSTANCE", "SESSION", "UPTIME", "CALLS", "ERROR")
+	t := a.table("GATEWAY", "SERVER", "KIND", "CONFINED", "STATE", "INSTANCE", "SESSION", "UPTIME", "CPU", "MEMORY", "CALLS", "ERROR")
 	err := a.ask(ctx, func(st *admin.Status) error {
 		for _, s := range st.Servers {
 			line := processLine{Gateway: st.ID, PID: st.PID, Server: s.Name, Kind: s.Kind, Confined: s.Confined, State: s.State, Calls: s.Calls, Error: s.Error}
@@ -118,6 +123,10 @@ func (a *app) ps(ctx context.Context) error {
 			for _, i := range s.Instances {
 				l := line
 				l.State, l.Instance, l.Principal, l.Session, l.Started, l.Calls = i.State, i.ID, i.Principal, i.Session, &i.Started, i.Calls
+				if u := i.Usage; u != nil {
+					l.CPU, l.Memory, l.PIDs = &u.CPU, &u.Memory, &u.PIDs
+				}
+				l.Refused = i.Refused
 				lines = append(lines, l)
 			}
 			for _, l := range lines {
@@ -131,7 +140,12 @@ func (a *app) ps(ctx context.Context) error {
 				if l.Started != nil {
 					up = age(*l.Started)
 				}
-				t.row(short(l.Gateway), l.Server, l.Kind, confined(l.Confined), l.State, dash(short(l.Instance)), dash(short(l.Session)), up, fmt.Sprint(l.Calls), l.Error)
+				cpu, memory := "-", "-"
+				if l.CPU != nil {
+					cpu, memory = fmt.Sprintf("%.1fs", *l.CPU), size(*l.Memory)
+				}
+				text := strings.Join(append(l.Refused, l.Error), "; ")
+				t.row(short(l.Gateway), l.Server, l.Kind, confined(l.Confined), l.State, dash(short(l.Instance)), dash(short(l.Session)), up, cpu, memory, fmt.Sprint(l.Calls), strings.TrimSuffix(text, "; "))
 			}
 		}
 		return nil
@@ -150,7 +164,9 @@ type statsLine struct {
 	Calls    int64          `json:"calls"`
 	InFlight int64          `json:"inFlight"`
 	Servers  []statsServer  `json:"servers"`
-	States   map[string]int `json:"states"` // servers by state
+	States   map[string]int `json:"states"`     // servers by state
+	CPU      float64        `json:"cpuSeconds"` // of the running instances whose runtime knows
+	Memory   int64          `json:"memory"`     // bytes, of the same
 }
 
 type statsServer struct {
@@ -161,7 +177,7 @@ type statsServer struct {
 }
 
 func (a *app) stats(ctx context.Context) error {
-	t := a.table("GATEWAY", "PID", "UPTIME", "SESSIONS", "CALLS", "IN FLIGHT", "SERVERS", "INSTANCES", "URL")
+	t := a.table("GATEWAY", "PID", "UPTIME", "SESSIONS", "CALLS", "IN FLIGHT", "SERVERS", "INSTANCES", "CPU", "MEMORY", "URL")
 	err := a.ask(ctx, func(st *admin.Status) error {
 		l := statsLine{Gateway: st.ID, PID: st.PID, URL: st.URL, Started: st.Started, Sessions: len(st.Sessions), Calls: st.Calls, InFlight: st.InFlight, Servers: []statsServer{}, States: map[string]int{}}
 		instances := 0
@@ -169,6 +185,12 @@ func (a *app) stats(ctx context.Context) error {
 			l.Servers = append(l.Servers, statsServer{s.Name, s.State, len(s.Instances), s.Calls})
 			l.States[s.State]++
 			instances += len(s.Instances)
+			for _, i := range s.Instances {
+				if i.Usage != nil {
+					l.CPU += i.Usage.CPU
+					l.Memory += i.Usage.Memory
+				}
+			}
 		}
 		if a.format == "json" {
 			return json.NewEncoder(a.out).Encode(l)
@@ -177,7 +199,7 @@ func (a *app) stats(ctx context.Context) error {
 		if url == "" {
 			url = "stdio"
 		}
-		t.row(short(l.Gateway), fmt.Sprint(l.PID), age(l.Started), fmt.Sprint(l.Sessions), fmt.Sprint(l.Calls), fmt.Sprint(l.InFlight), fmt.Sprint(len(l.Servers)), fmt.Sprint(instances), url)
+		t.row(short(l.Gateway), fmt.Sprint(l.PID), age(l.Started), fmt.Sprint(l.Sessions), fmt.Sprint(l.Calls), fmt.Sprint(l.InFlight), fmt.Sprint(len(l.Servers)), fmt.Sprint(instances), fmt.Sprintf("%.1fs", l.CPU), size(l.Memory), url)
 		return nil
 	})
 	t.flush()
@@ -186,6 +208,17 @@ func (a *app) stats(ctx context.Context) error {
 
 // short is the beginning of an id, enough to tell ids apart on a screen.
 func short(id string) string { return id[:min(len(id), 8)] }
+
+// size is a number of bytes for people.
+func size(n int64) string {
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.1fGiB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1fMiB", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%.1fKiB", float64(n)/(1<<10))
+}
 
 func dash(s string) string {
 	if s == "" {

@@ -93,8 +93,8 @@ func TestPsAndStats(t *testing.T) {
 
 	r := h.run("ps", "--config", cfg)
 	r.want(t, 0)
-	if !regexp.MustCompile(`(?m)^GATEWAY +SERVER +KIND +CONFINED +STATE +INSTANCE +SESSION +UPTIME +CALLS +ERROR$`).MatchString(r.out) ||
-		!regexp.MustCompile(`(?m)^\S+ +one +command +no +running +\S+ +\S+ +\d+s +\d+$`).MatchString(r.out) ||
+	if !regexp.MustCompile(`(?m)^GATEWAY +SERVER +KIND +CONFINED +STATE +INSTANCE +SESSION +UPTIME +CPU +MEMORY +CALLS +ERROR$`).MatchString(r.out) ||
+		!regexp.MustCompile(`(?m)^\S+ +one +command +no +running +\S+ +\S+ +\d+s +- +- +\d+$`).MatchString(r.out) ||
 		strings.Contains(r.out, "\x1b") {
 		t.Errorf("ps:\n%s", r.out)
 	}

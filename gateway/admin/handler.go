@@ -10,12 +10,14 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/gateway"
+	"github.com/gatehouse-mcp/gatehouse/runtime"
 	"github.com/gatehouse-mcp/gatehouse/transport"
 )
 
 // Gateway is what a handler looks into: a [*gateway.Gateway].
 type Gateway interface {
 	Status() gateway.Status
+	Usage(ctx context.Context) map[string]runtime.Usage
 	Restart(ctx context.Context, server string) error
 }
 
@@ -74,6 +76,9 @@ type Options struct {
 
 // maxReload bounds a reload, should its caller have no deadline.
 const maxReload = time.Minute
+
+// maxUsage bounds how long the drivers may take to tell what instances use.
+const maxUsage = 2 * time.Second
 
 type handler struct {
 	gw        Gateway
@@ -173,8 +178,10 @@ func answer(w http.ResponseWriter, code int, err error) {
 	_, _ = w.Write(body)
 }
 
-func (h *handler) status(w http.ResponseWriter, _ *http.Request) error {
-	st := statusOf(h.gw.Status())
+func (h *handler) status(w http.ResponseWriter, r *http.Request) error {
+	ctx, cancel := context.WithTimeout(r.Context(), maxUsage)
+	defer cancel()
+	st := statusOf(h.gw.Status(), h.gw.Usage(ctx))
 	if h.o.Describe != nil {
 		h.o.Describe(&st)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/gateway"
 	"github.com/gatehouse-mcp/gatehouse/gateway/admin"
 	"github.com/gatehouse-mcp/gatehouse/interceptor"
+	"github.com/gatehouse-mcp/gatehouse/runtime"
 	"github.com/gatehouse-mcp/gatehouse/transport"
 )
 
@@ -32,11 +33,16 @@ func (f *fake) Status() gateway.Status {
 		ID: "id", Name: "gatehouse", Version: "v1", Started: began, Calls: 7, InFlight: 1,
 		Servers: []gateway.ServerStatus{
 			{Name: "files", Prefix: "files", Scope: gateway.PerSession, State: gateway.Running, Era: "legacy", Protocol: "2025-11-25", Kind: "plain process", Calls: 5,
-				Instances: []gateway.InstanceStatus{{ID: "i1", Server: "files", State: gateway.Running, Principal: "ada", Session: "s1", Started: began, Calls: 5}}},
+				Instances: []gateway.InstanceStatus{{ID: "i1", Server: "files", State: gateway.Running, Principal: "ada", Session: "s1", Started: began, Calls: 5,
+					Refused: []runtime.Refusal{{Target: "x.example:443", Reason: "not on the list", Allow: "x.example:443"}}}}},
 			{Name: "docs", Scope: gateway.Shared, State: gateway.Failed, Error: "connection refused"},
 		},
 		Sessions: []gateway.SessionStatus{{ID: "s1", Principal: "ada", Client: interceptor.Client{Name: "editor", Version: "2", ProtocolVersion: "2025-11-25"}, Era: "legacy", Opened: began, LastUsed: began, Calls: 5}},
 	}
+}
+
+func (f *fake) Usage(context.Context) map[string]runtime.Usage {
+	return map[string]runtime.Usage{"i1": {CPU: 1500 * time.Millisecond, Memory: 5 << 20, PIDs: 7}}
 }
 
 func (f *fake) Restart(_ context.Context, server string) error {
@@ -68,7 +74,8 @@ func TestStatus(t *testing.T) {
 	code, body := request(h, "GET", "/v1/status")
 	const want = `{"id":"id","name":"gatehouse","version":"v1","pid":42,"url":"http://127.0.0.1:8811/mcp","started":"2026-01-02T03:04:05Z","calls":7,"inFlight":1,` +
 		`"servers":[{"name":"files","prefix":"files","instance":"session","state":"running","era":"legacy","protocol":"2025-11-25","kind":"plain process","confined":"no","calls":5,` +
-		`"instances":[{"id":"i1","server":"files","state":"running","principal":"ada","session":"s1","started":"2026-01-02T03:04:05Z","calls":5}]},` +
+		`"instances":[{"id":"i1","server":"files","state":"running","principal":"ada","session":"s1","started":"2026-01-02T03:04:05Z","calls":5,` +
+		`"usage":{"cpuSeconds":1.5,"memory":5242880,"pids":7},"refused":["the connection to x.example:443 was refused: not on the list; to allow it: network: {allow: [\"x.example:443\"]}"]}]},` +
 		`{"name":"docs","instance":"shared","state":"failed","error":"connection refused","calls":0,"instances":[]}],` +
 		`"sessions":[{"id":"s1","principal":"ada","client":"editor 2","protocol":"2025-11-25","era":"legacy","opened":"2026-01-02T03:04:05Z","lastUsed":"2026-01-02T03:04:05Z","calls":5}]}`
 	if code != 200 || body != want {

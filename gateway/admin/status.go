@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/gateway"
+	"github.com/gatehouse-mcp/gatehouse/runtime"
 )
 
 // Status is [gateway.Status] as it travels.
@@ -33,6 +34,7 @@ type Server struct {
 	Kind      string     `json:"kind,omitempty"`
 	Confined  string     `json:"confined,omitempty"`
 	Calls     int64      `json:"calls"`
+	Warm      int        `json:"warm,omitempty"` // started for whoever comes next
 	Instances []Instance `json:"instances"`
 }
 
@@ -45,6 +47,15 @@ type Instance struct {
 	Session   string    `json:"session,omitempty"`
 	Started   time.Time `json:"started"`
 	Calls     int64     `json:"calls"`
+	Usage     *Usage    `json:"usage,omitempty"`   // where its runtime knows
+	Refused   []string  `json:"refused,omitempty"` // connections, with the line that would allow each
+}
+
+// Usage is what an instance uses.
+type Usage struct {
+	CPU    float64 `json:"cpuSeconds"` // since its start
+	Memory int64   `json:"memory"`     // bytes
+	PIDs   int64   `json:"pids"`
 }
 
 // Session is one session of a client.
@@ -59,8 +70,8 @@ type Session struct {
 	Calls     int64     `json:"calls"`
 }
 
-// statusOf translates a status.
-func statusOf(g gateway.Status) Status {
+// statusOf translates a status, with what its instances use.
+func statusOf(g gateway.Status, used map[string]runtime.Usage) Status {
 	st := Status{
 		ID: g.ID, Name: g.Name, Version: g.Version, Started: g.Started, Calls: g.Calls, InFlight: g.InFlight,
 		Servers: make([]Server, 0, len(g.Servers)), Sessions: make([]Session, 0, len(g.Sessions)),
@@ -68,13 +79,20 @@ func statusOf(g gateway.Status) Status {
 	for _, s := range g.Servers {
 		srv := Server{
 			Name: s.Name, Prefix: s.Prefix, Scope: string(s.Scope), State: string(s.State), Error: s.Error,
-			Era: s.Era, Protocol: s.Protocol, Kind: s.Kind, Calls: s.Calls, Instances: make([]Instance, 0, len(s.Instances)),
+			Era: s.Era, Protocol: s.Protocol, Kind: s.Kind, Calls: s.Calls, Warm: s.Warm, Instances: make([]Instance, 0, len(s.Instances)),
 		}
 		for _, i := range s.Instances {
-			srv.Instances = append(srv.Instances, Instance{
+			inst := Instance{
 				ID: i.ID, Server: i.Server, State: string(i.State), Principal: i.Principal, Session: i.Session,
 				Started: i.Started, Calls: i.Calls,
-			})
+			}
+			if u, ok := used[i.ID]; ok {
+				inst.Usage = &Usage{CPU: u.CPU.Seconds(), Memory: u.Memory, PIDs: u.PIDs}
+			}
+			for _, r := range i.Refused {
+				inst.Refused = append(inst.Refused, r.String())
+			}
+			srv.Instances = append(srv.Instances, inst)
 		}
 		st.Servers = append(st.Servers, srv)
 	}
