@@ -53,7 +53,8 @@ const probeReason = "the probe is the server under test: a process of its own, m
 
 // globals are the exceptions of TestNoGlobals, "file: name", with their reasons.
 var globals = map[string]string{
-	"runtime/process/watch_unix.go: canWatch": "whether the program's main called Init is a fact of the program, not of a Runtime",
+	"runtime/sandbox/init_linux.go: initialised": "whether the program's main called Init is a fact of the program, not of a Runtime",
+	"runtime/process/watch_unix.go: canWatch":    "whether the program's main called Init is a fact of the program, not of a Runtime",
 }
 
 // sources parses the files of p that are not tests, those for other systems

@@ -1,0 +1,75 @@
+// Package sandbox confines a local command without any daemon, on Linux: with
+// namespaces, control groups, a filter of system calls and Landlock.
+//
+//	func main() {
+//		sandbox.Init() // first; it does not return in the copies that the driver starts
+//		rt, err := sandbox.New("/var/lib/gatehouse", nil)
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		defer rt.Close()
+//		files := runtime.Of(rt, runtime.Spec{
+//			Command: []string{"mcp-server-files", "/docs"},
+//			Mounts:  []runtime.Mount{{Source: "/srv/docs", Target: "/docs"}},
+//		})
+//		…
+//	}
+//
+// A server is started by a copy of this program: it builds the sandbox from
+// within and stays as process 1 of it, to reap what is left and to tell how
+// the server ended. That copy is what [Init] is for; Start fails with a
+// sentence that says so where it was forgotten.
+//
+// # What a server sees
+//
+//   - /usr, /bin, /sbin and /lib*, read-only, and of /etc what programs need:
+//     the linker's cache, certificates, alternatives, the time zone. The files
+//     of users, hosts and name servers are made up.
+//   - The folder of its own program, read-only. If that is a place that
+//     others share, such as /tmp or a home folder, it sees the program alone.
+//     A program in a sensitive place ([runtime.Sensitive]), such as /root, is
+//     refused: move it, or mount its folder with force.
+//   - Its mounts, with what is mounted below them, and its volumes.
+//   - /tmp, private, of Limits.Tmp bytes, from which nothing can be executed;
+//     it is HOME and the working directory where Spec.Dir is empty. A
+//     /dev/shm of at most 16 MiB.
+//   - A /proc of its own processes, and a /dev with null, zero, full, random,
+//     urandom, tty and terminals of its own. No /sys.
+//
+// # What holds it
+//
+// It has an own mount, process, IPC, host name, network and control group
+// namespace, no capabilities, no new privileges, the user of the Spec (else
+// [runtime.DefaultUser]), its Limits by control groups of either version,
+// Limits.Files by a resource limit, and no core dumps. Its system calls are
+// an allow-list, modelled on containerd's default profile. Where the kernel
+// has Landlock, what is shown can be read, and only /tmp, /dev/shm and
+// writable mounts can be written, which also keeps it from writing to /proc.
+// It ends with the gateway, however that ends, and everything it started
+// ends with it.
+//
+// The process 1 takes a few megabytes of the memory limit; its threads are
+// not counted against the limit of processes.
+//
+// Without root the driver uses a user namespace, in which the server runs as
+// the gateway's user, so that only that user can be asked for. Limits then
+// need a control group that was delegated to the user. What cannot be held is
+// refused with [runtime.ErrCannotEnforce]: a class, a writable root, and
+// without root another user and an allow-list of the network.
+//
+// # Environment
+//
+// A server gets the Env of its Spec, PATH [DefaultPath] and HOME "/tmp" where
+// that does not have them, the variables of its proxy where its network has
+// an allow-list, and nothing of the gateway's environment.
+//
+// # Volumes
+//
+// A named volume is the folder volumes/SERVER/OWNER/NAME of the state folder,
+// owned by the user of the server. Its size is not bounded.
+//
+// # Standard error
+//
+// As in the package process: the last 20 lines are kept, and secrets in them
+// are redacted.
+package sandbox

@@ -1,0 +1,237 @@
+package sandbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/cgroup"
+	"github.com/gatehouse-mcp/gatehouse/runtime"
+	"github.com/gatehouse-mcp/gatehouse/transport"
+)
+
+// Bounds of the end of an instance.
+const (
+	askGrace    = time.Second     // from the request to end to the kill
+	killGrace   = 5 * time.Second // until everything that was killed must be gone
+	outGrace    = time.Second     // for the rest of the output, once everything is gone
+	removeGrace = 2 * time.Second // for the control group, once everything is gone
+)
+
+// instance is a running sandbox.
+type instance struct {
+	r     *Runtime
+	spec  runtime.Spec
+	group *cgroup.Group
+
+	process *os.Process // process 1: everything ends with it
+	reports *json.Decoder
+	tell    *os.File // ends with the gateway
+	hear    *os.File
+	stdin   *os.File // our end
+	stderr  *tail
+	conn    conn
+
+	exit  chan runtime.Exit
+	ended chan struct{} // closed when everything is gone and joined
+
+	mu      sync.Mutex
+	stopped bool
+	cut     bool // killed since its connection had broken
+}
+
+// conn is what an instance has as its connection.
+type conn interface {
+	transport.Conn
+	Done() <-chan struct{}
+	Err() error
+}
+
+var (
+	_ runtime.Instance = (*instance)(nil)
+	_ runtime.Meter    = (*instance)(nil)
+)
+
+// connect makes the connection and begins to watch.
+func (i *instance) connect(_ context.Context, stdout, stderr *os.File) error {
+	i.stderr = &tail{redact: redactor(i.spec.Env)}
+	if log := i.r.o.Logger; log != nil {
+		i.stderr.log = func(line string) {
+			log.LogAttrs(context.Background(), slog.LevelDebug, "output of a server", slog.String("server", i.spec.Name), slog.String("line", line))
+		}
+	}
+	o := &transport.StreamOptions{Limits: transport.Limits{Body: int64(i.spec.MaxLine)}}
+	if f := i.r.o.OnGarbage; f != nil {
+		o.OnGarbage = func([]byte) { f(i.spec.Name) }
+	}
+	i.conn = transport.NewStream(stdout, i.stdin, o)
+	i.r.mu.Lock()
+	i.r.instances[i] = struct{}{}
+	i.r.mu.Unlock()
+	go i.watch(stderr)
+	return nil
+}
+
+// discard removes what a failed start has left.
+func (i *instance) discard() {
+	ctx, cancel := context.WithTimeout(context.Background(), removeGrace)
+	defer cancel()
+	_ = i.group.Remove(ctx) // Close and Reap try again
+}
+
+// watch owns everything that belongs to the instance, until it has ended.
+func (i *instance) watch(stderr *os.File) {
+	var reading sync.WaitGroup
+	reading.Go(func() { i.stderr.read(stderr) })
+	gone := make(chan struct{})
+	reading.Go(func() { // a server that closes its output is of no more use
+		select {
+		case <-gone:
+			return
+		case <-i.conn.Done():
+		}
+		t := time.NewTimer(runtime.StopGrace)
+		defer t.Stop()
+		select {
+		case <-gone:
+		case <-t.C:
+			i.mu.Lock()
+			i.cut = !i.stopped
+			i.mu.Unlock()
+			_ = i.process.Kill()
+		}
+	})
+	e := i.await()
+	close(gone)
+	// Everything that could write is gone, so that both pipes end now.
+	rest := time.AfterFunc(outGrace, func() { _ = stderr.Close() })
+	select {
+	case <-i.conn.Done():
+	case <-time.After(outGrace):
+	}
+	reading.Wait()
+	rest.Stop()
+	_ = stderr.Close()
+	_ = i.conn.Close()
+	e = i.reason(e)
+	ctx, cancel := context.WithTimeout(context.Background(), removeGrace)
+	if err := i.group.Remove(ctx); err != nil && e.Err == nil {
+		e.Err = fmt.Errorf("removing its control group: %w", err)
+	}
+	cancel()
+	i.r.mu.Lock()
+	delete(i.r.instances, i)
+	i.r.mu.Unlock()
+	i.exit <- e
+	close(i.exit)
+	close(i.ended)
+}
+
+// await waits for the end of process 1, and with it of everything inside.
+func (i *instance) await() runtime.Exit {
+	var r report
+	err := i.reports.Decode(&r)
+	state, werr := i.process.Wait()
+	_ = i.tell.Close()
+	_ = i.hear.Close()
+	switch {
+	case err == nil && r.Ended && r.Signal != 0:
+		return runtime.Exit{Reason: runtime.Killed, Code: -1, Signal: syscall.Signal(r.Signal).String()}
+	case err == nil && r.Ended:
+		return runtime.Exit{Reason: runtime.Exited, Code: r.Code}
+	case werr != nil:
+		return runtime.Exit{Reason: runtime.Killed, Code: -1, Err: werr}
+	}
+	// Process 1 was killed: by us, by the kernel for want of memory, or by
+	// somebody else.
+	e := runtime.Exit{Reason: runtime.Killed, Code: -1, Signal: syscall.SIGKILL.String()}
+	if s, ok := state.Sys().(syscall.WaitStatus); !ok || !s.Signaled() {
+		e.Err = fmt.Errorf("process 1 of the sandbox ended: %v", state)
+	}
+	return e
+}
+
+// reason looks at what else is known of the end.
+func (i *instance) reason(e runtime.Exit) runtime.Exit {
+	e.Stderr = i.stderr.last()
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	kills, err := i.group.OOMKills()
+	switch {
+	case err == nil && kills > 0 && (e.Reason == runtime.Killed || e.Code != 0):
+		e.Reason = runtime.OutOfMemory
+	case i.stopped:
+		e.Reason = runtime.Stopped
+	case i.cut:
+		e.Reason = runtime.Disconnected
+		e.Err = errors.Join(e.Err, i.conn.Err())
+	}
+	return e
+}
+
+// Conn implements [runtime.Instance].
+func (i *instance) Conn() transport.Conn { return i.conn }
+
+// Wait implements [runtime.Instance].
+func (i *instance) Wait() <-chan runtime.Exit { return i.exit }
+
+// Usage implements [runtime.Meter]. It includes what process 1 uses.
+func (i *instance) Usage(context.Context) (runtime.Usage, error) {
+	u, err := i.group.Usage()
+	if err != nil {
+		return runtime.Usage{}, fmt.Errorf("reading what a server uses: %w", err)
+	}
+	return runtime.Usage{CPU: u.CPU, Memory: u.Memory, PIDs: u.PIDs}, nil
+}
+
+// Stop implements [runtime.Instance]. It closes the server's input, waits for
+// it to exit, asks it to (SIGTERM), waits for a second more, and kills
+// everything. What cannot be killed within five seconds is an error.
+func (i *instance) Stop(ctx context.Context) error {
+	i.mu.Lock()
+	select {
+	case <-i.ended:
+	default:
+		i.stopped = true
+	}
+	i.mu.Unlock()
+	_ = i.stdin.Close() // the conn may have closed it
+	if i.wait(ctx, runtime.StopGrace) {
+		return nil
+	}
+	if ctx.Err() == nil {
+		_, _ = i.tell.Write([]byte{tellAsk}) // who is gone needs no telling
+		if i.wait(ctx, askGrace) {
+			return nil
+		}
+	}
+	_ = i.process.Kill()
+	if i.wait(context.WithoutCancel(ctx), killGrace) {
+		return nil
+	}
+	return fmt.Errorf("the processes of the server are still there %v after they were killed", killGrace)
+}
+
+// wait waits for the end of the instance, and reports whether it has ended.
+func (i *instance) wait(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-i.ended:
+		return true
+	case <-ctx.Done():
+	case <-t.C:
+	}
+	select {
+	case <-i.ended:
+		return true
+	default:
+		return false
+	}
+}

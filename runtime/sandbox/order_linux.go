@@ -1,0 +1,42 @@
+package sandbox
+
+// initName is the argv[0] by which a copy of this program knows that it is
+// process 1 of a sandbox.
+const initName = "gatehouse-sandbox-init"
+
+// The files of process 1 beside the three of the server.
+const (
+	orderFile  = 3
+	reportFile = 4
+)
+
+// order is what process 1 is told.
+type order struct {
+	Steps    []step
+	Writable []string // the targets that may be written, for Landlock
+
+	Path string
+	Argv []string
+	Env  []string
+	Dir  string
+
+	UID, GID int
+	Root     bool   // it has the rights of root, not of a user namespace
+	Files    uint64 // most open descriptors
+	Filter   []byte // of system calls
+	Landlock bool   // the kernel has it
+}
+
+// report is what process 1 tells: that it is there, that the server was
+// started, or why not, and at last how it ended.
+type report struct {
+	Ready   bool   `json:",omitempty"`
+	Started bool   `json:",omitempty"`
+	Error   string `json:",omitempty"`
+	Ended   bool   `json:",omitempty"`
+	Code    int
+	Signal  int `json:",omitempty"`
+}
+
+// tellAsk asks the server to end. The end of the pipe ends everything.
+const tellAsk = 'a'

@@ -1,0 +1,261 @@
+package sandbox
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/cgroup"
+	"github.com/gatehouse-mcp/gatehouse/internal/hostmount"
+	"github.com/gatehouse-mcp/gatehouse/runtime"
+)
+
+// initThreads are what process 1 needs of a group's processes beside those of
+// the server.
+const initThreads = 12
+
+// errForgotten is what a program without Init is told.
+var errForgotten = errors.New("the sandbox starts copies of this program, which must know what they are: call sandbox.Init first thing in main (and in TestMain)")
+
+// Start implements [runtime.Runtime].
+func (r *Runtime) Start(ctx context.Context, spec runtime.Spec) (runtime.Instance, error) {
+	if err := r.check(spec); err != nil {
+		return nil, err
+	}
+	if !initialised.Load() {
+		return nil, errForgotten
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	if r.closed {
+		r.mu.Unlock()
+		return nil, errors.New("sandbox: the runtime is closed")
+	}
+	r.starting.Add(1)
+	r.mu.Unlock()
+	defer r.starting.Done()
+	ctx, cancel := context.WithTimeout(ctx, runtime.DefaultStart)
+	defer cancel()
+	i, err := r.start(ctx, spec)
+	if err != nil {
+		return nil, fmt.Errorf("starting %q: %w", spec.Command[0], err)
+	}
+	return i, nil
+}
+
+func (r *Runtime) start(ctx context.Context, spec runtime.Spec) (_ *instance, err error) {
+	o, held, err := r.order(spec)
+	defer func() {
+		for _, f := range held { // until then nothing else has the same identity
+			_ = f.Close()
+		}
+	}()
+	if err != nil {
+		return nil, err
+	}
+	l := spec.Limits.OrDefault()
+	id := make([]byte, 8)
+	_, _ = rand.Read(id) // it never fails
+	group, err := r.groups.Create(path.Join(r.name, hex.EncodeToString(id)), cgroup.Limits{
+		Memory: l.Memory, PIDs: l.PIDs + initThreads, CPUs: l.CPUs,
+	})
+	if err != nil {
+		return nil, err
+	}
+	i := &instance{r: r, group: group, spec: spec, exit: make(chan runtime.Exit, 1), ended: make(chan struct{})}
+	if err := i.start(ctx, o); err != nil {
+		i.discard()
+		return nil, err
+	}
+	return i, nil
+}
+
+// order plans what process 1 does. The files are what must stay open until it
+// has done so.
+func (r *Runtime) order(spec runtime.Spec) (o *order, held []*os.File, err error) {
+	l := spec.Limits.OrDefault()
+	o = &order{
+		Argv: slices.Concat(spec.Command, spec.Args), Root: r.root, Files: uint64(l.Files),
+		Filter: r.filter, Landlock: r.landlock > 0, Dir: spec.Dir,
+	}
+	if o.UID, o.GID, err = user(spec); err != nil {
+		return nil, nil, err
+	}
+	var mounts []shown
+	for _, m := range spec.Mounts {
+		var f *os.File
+		source := m.Source
+		if m.Volume != "" {
+			f, source, err = r.volume(spec, m, o.UID, o.GID)
+			m.Writable = true
+		} else {
+			f, err = hostmount.Open(m)
+		}
+		if err != nil {
+			return nil, held, err
+		}
+		held = append(held, f)
+		info, err := f.Stat()
+		if err != nil {
+			return nil, held, err
+		}
+		s := shown{target: m.Target, source: path.Clean(source), file: !info.IsDir(), writable: m.Writable}
+		if s.dev, s.inode, err = identity(f); err != nil {
+			return nil, held, err
+		}
+		mounts = append(mounts, s)
+		if m.Writable {
+			o.Writable = append(o.Writable, m.Target)
+		}
+	}
+	o.Writable = append(o.Writable, "/tmp", "/dev/shm")
+	env := map[string]string{"PATH": DefaultPath, "HOME": "/tmp"}
+	for name, v := range spec.Env {
+		env[name] = v.Reveal()
+	}
+	o.Env = list(env)
+	var h host
+	exec, more, err := h.program(o.Argv[0], spec.Dir, env["PATH"], mounts)
+	if err != nil {
+		return nil, held, err
+	}
+	o.Path = exec
+	if o.Dir == "" {
+		o.Dir = "/tmp"
+	}
+	o.Steps, err = h.plan(slices.Concat(mounts, more), o.UID, o.GID, l.Tmp)
+	return o, held, err
+}
+
+// plan is everything that makes the root of a server.
+func (h host) plan(all []shown, uid, gid int, tmp int64) ([]step, error) {
+	steps, err := h.system()
+	if err != nil {
+		return nil, err
+	}
+	steps = append(append(steps, files(uid, gid, "")...), kernel(tmp)...)
+	binds, err := h.binds(all)
+	return append(steps, binds...), err
+}
+
+// list makes the form in which the system wants it, in a fixed order.
+func list(env map[string]string) []string {
+	out := make([]string, 0, len(env))
+	for name, v := range env {
+		out = append(out, name+"="+v)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// pipes are what connects an instance with its process 1 and its server.
+type pipes struct {
+	ours, theirs []*os.File
+	err          error
+}
+
+// in is a pipe of which we have the end to write, out one to read.
+func (p *pipes) in() *os.File  { return p.make(true) }
+func (p *pipes) out() *os.File { return p.make(false) }
+
+func (p *pipes) make(weWrite bool) *os.File {
+	if p.err != nil {
+		return nil
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		p.err = err
+		return nil
+	}
+	if weWrite {
+		r, w = w, r
+	}
+	p.ours, p.theirs = append(p.ours, r), append(p.theirs, w)
+	return r
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		_ = f.Close()
+	}
+}
+
+// start starts process 1 and has it start the server.
+func (i *instance) start(ctx context.Context, o *order) (err error) {
+	var p pipes
+	stdin, stdout, stderr, tell, hear := p.in(), p.out(), p.out(), p.in(), p.out()
+	if p.err != nil {
+		closeAll(append(p.ours, p.theirs...))
+		return p.err
+	}
+	process, err := i.r.spawn.start(p.theirs, o.UID, o.GID)
+	closeAll(p.theirs)
+	if err != nil {
+		closeAll(p.ours)
+		if !i.r.root {
+			return fmt.Errorf("a user namespace %w: %w", runtime.ErrCannotEnforce, err)
+		}
+		return fmt.Errorf("a copy of this program: %w", err)
+	}
+	i.process, i.stdin, i.tell, i.hear = process, stdin, tell, hear
+	i.reports = json.NewDecoder(bufio.NewReader(hear))
+	if err := i.handshake(ctx, o); err != nil {
+		_ = process.Kill()
+		_, _ = process.Wait()
+		closeAll(p.ours)
+		return err
+	}
+	return i.connect(ctx, stdout, stderr)
+}
+
+// handshake puts process 1 under its limits and gives it the order.
+func (i *instance) handshake(ctx context.Context, o *order) error {
+	unhook := context.AfterFunc(ctx, func() {
+		past := time.Unix(1, 0)
+		_ = i.tell.SetWriteDeadline(past)
+		_ = i.hear.SetReadDeadline(past)
+	})
+	err := i.instruct(o)
+	if !unhook() {
+		return ctx.Err()
+	}
+	return err
+}
+
+func (i *instance) instruct(o *order) error {
+	if err := i.group.Add(i.process.Pid); err != nil {
+		return err
+	}
+	var ready report
+	if err := i.reports.Decode(&ready); err != nil {
+		return fmt.Errorf("process 1 of the sandbox did not answer: %w; %w", err, errForgotten)
+	}
+	if !ready.Ready {
+		return errors.New(ready.Error)
+	}
+	data, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	if _, err := i.tell.Write(append(data, '\n')); err != nil {
+		return fmt.Errorf("telling process 1 of the sandbox what to start: %w", err)
+	}
+	var started report
+	switch err := i.reports.Decode(&started); {
+	case err != nil:
+		return fmt.Errorf("process 1 of the sandbox ended while it built the sandbox: %w", err)
+	case !started.Started:
+		return errors.New(started.Error)
+	}
+	return nil
+}
