@@ -1,0 +1,56 @@
+// Package egress is the way out of confined servers: a proxy that lives in
+// the gateway and listens inside the network namespace of each instance,
+// where there is nothing else but loopback. What is not on the list of the
+// instance does not leave the machine, DNS included; when the gateway is
+// gone, nothing does.
+//
+//	p, err := egress.New(&egress.Options{Events: events})
+//	gate, err := p.Attach(ctx, ns.File(), egress.Attachment{
+//		Server: "github",
+//		Allow:  []string{"api.github.com:443", "*.githubusercontent.com:443"},
+//	})
+//	defer gate.Close()
+//
+// # Inside
+//
+// A [Gate] listens on four ports of the namespace's loopback: 3128 (HTTP
+// CONNECT and plain HTTP, for programs that heed the variables of
+// [Gate.Env]), 15001 (TCP, for those that do not: routes make every address
+// local, and nftables redirects every connection there), and 15053 (DNS over
+// UDP and TCP, to which everything for port 53 is redirected, whichever
+// resolver it was for). Loopback itself is left alone, but for port 53.
+//
+// DNS questions are never forwarded. A name on the list gets an address made
+// up for it, from 198.18.0.0/15 and fd67:6174:6568:6f75::/64, and a
+// connection to that address is one to the name, whatever its protocol; other
+// names do not exist.
+//
+// # What is decided
+//
+// A name must be on the list with its port ([ParseRule]). Its addresses are
+// looked up by the proxy, and only those that passed are dialled: private,
+// loopback, link-local, metadata, multicast and other special addresses, and
+// those of the gateway's own host, do not, unless an entry of the list is
+// that address or a CIDR of that kind. 0.0.0.0/0 is the public internet and
+// opens none of them; a metadata address and an address of the own host are
+// opened by an entry for that very address; multicast by none.
+//
+// When a connection to a name begins with TLS, the server name in it (SNI)
+// must be that name; when it begins with an HTTP/1 request, its Host must be.
+// Both fail closed: no name, no connection. Connections that begin otherwise,
+// or with the peer's words, pass by their port. A connection to an address
+// that the list opens is not looked into.
+//
+// # What is kept
+//
+// Each decision is an event, and a second one tells the bytes when the
+// connection has ended; refusals are kept for [Gate.Refusals] with the entry
+// that would allow them. Clients see a 403 with that text, a name that does
+// not exist, or a reset connection.
+//
+// # Looking inside
+//
+// [Options.Terminate] names targets whose TLS ends in the proxy, with a
+// certificate of the proxy's own authority ([Proxy.CA]), so that hooks see
+// each HTTP request and response. The proxy knows nothing of what they do.
+package egress
