@@ -119,6 +119,28 @@ func (b *bounded) Start(ctx context.Context, spec Spec) (Instance, error) {
 	return b.Runtime.Start(ctx, spec)
 }
 
+// Check implements [Checker].
+func (b *bounded) Check(spec Spec) error {
+	if err := b.c.Check(spec); err != nil {
+		return err
+	}
+	if c, ok := b.Runtime.(Checker); ok {
+		return c.Check(spec)
+	}
+	return nil
+}
+
+// Chosen implements [Chooser].
+func (b *bounded) Chosen() string {
+	if c, ok := b.Runtime.(Chooser); ok {
+		return c.Chosen()
+	}
+	return ""
+}
+
+// Definition is equal for two of the same runtime behind the same ceiling.
+func (b *bounded) Definition() string { return fmt.Sprintf("%p within %+v", b.Runtime, b.c) }
+
 // Description implements [Describer].
 func (b *bounded) Description() string { return Describe(b.Runtime) }
 

@@ -21,6 +21,19 @@ func Describe(v any) string {
 	return fmt.Sprintf("%T", v)
 }
 
+// Checker is the optional method of a [Runtime] that tells, without starting
+// anything, why it would refuse a Spec. What it returns is an error of Start
+// too, with the same text; nil promises nothing.
+type Checker interface {
+	Check(spec Spec) error
+}
+
+// Chooser is the optional method of a [Runtime] that hands over to one of
+// several others: it tells to which, such as "containerd".
+type Chooser interface {
+	Chosen() string
+}
+
 // Uniform is the optional method of a [Launcher] that tells whether it makes
 // the same instance for every key, but for the attempt, so that instances can
 // be started before it is known for whom.

@@ -143,7 +143,13 @@ func (l *specLauncher) Uniform() bool {
 }
 
 // Definition implements the optional method of [Launcher].
-func (l *specLauncher) Definition() string { return fmt.Sprintf("%p %s", l.rt, l.spec.Definition()) }
+func (l *specLauncher) Definition() string {
+	rt := fmt.Sprintf("%p", l.rt)
+	if d, ok := l.rt.(interface{ Definition() string }); ok {
+		rt = d.Definition()
+	}
+	return rt + " " + l.spec.Definition()
+}
 
 // start resolves the secrets of spec and starts it.
 func start(ctx context.Context, rt Runtime, spec Spec, k Key) (Instance, error) {

@@ -53,6 +53,7 @@ type world struct {
 	providers []*vault
 	remotes   []config.Remote
 	env       map[string]string
+	sites     []config.Site
 }
 
 type boxOptions struct {
@@ -100,6 +101,11 @@ func (w *world) kinds() *config.Kinds {
 				w.runtimes = append(w.runtimes, &recorder{name: "process"})
 				return w.runtimes[len(w.runtimes)-1], nil
 			}),
+			"cage": config.FactoryAt(func(_ context.Context, site config.Site, _ *struct{}) (runtime.Runtime, error) {
+				w.sites = append(w.sites, site)
+				w.runtimes = append(w.runtimes, &recorder{name: "cage"})
+				return w.runtimes[len(w.runtimes)-1], nil
+			}),
 			"box": config.FactoryOf(func(_ context.Context, o *boxOptions) (runtime.Runtime, error) {
 				if o.Namespace == "taken" {
 					return nil, errors.New("the namespace is taken")
@@ -136,8 +142,9 @@ func (w *world) kinds() *config.Kinds {
 				return transport.AuthenticatorFunc(nil), nil
 			}),
 		},
-		Plain:  "process",
-		Driver: "box",
+		Plain:   "process",
+		Driver:  "box",
+		Confine: "cage",
 		Remote: func(r config.Remote) (runtime.Launcher, error) {
 			w.remotes = append(w.remotes, r)
 			return runtime.LauncherFunc(func(context.Context, runtime.Key) (runtime.Instance, error) {

@@ -37,13 +37,25 @@
 //	    instance: shared            # session (the default), principal, call or shared
 //	    idleTimeout: 10m            # or never
 //	    startTimeout: 30s
+//	  tidy:
+//	    command: [mcp-server-tidy]
+//	    confine: true               # in the sandbox; all that follows works for it too
 //	  query:
-//	    image: docker.io/mcp/query@sha256:…
+//	    image: docker.io/mcp/query@sha256:…   # or oci:PATH, docker-archive:PATH, containerd:REF
+//	    limits: {cpus: 0.5, memory: 512MiB, pids: 64, tmp: 16MiB, files: 512}
+//	    network: {allow: ["api.example.com:443", "*.example.org:443"]}   # none is the default
+//	    mounts:
+//	      - {source: /srv/docs, target: /docs}
+//	      - {volume: index, target: /var/index, writable: true}
+//	    user: "1000:1000"
+//	    class: gvisor
+//	    warm: 2                     # kept started for whoever comes next
+//	    maxInstances: 20
 //	    interactive: true
 //	    maxLine: 16MiB
 //	unprefixed: files               # its tools keep their bare names
 //	secrets: {vault: {kind: vault, address: …}}
-//	runtime: {driver: containerd, namespace: mcp}
+//	runtime: {driver: containerd, namespace: mcp, confine: all, ceiling: {limits: {memory: 4GiB}}}
 //	profiles:                       # serve one of them instead of all servers
 //	  review:
 //	    servers:

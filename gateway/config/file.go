@@ -42,6 +42,7 @@ type (
 	chainSection   strictyaml.Node
 	secretsSection strictyaml.Node
 	runtimeSection strictyaml.Node
+	networkSection strictyaml.Node
 	unknownSection strictyaml.Node
 	node           = strictyaml.Node
 )
@@ -64,7 +65,13 @@ type server struct {
 	URL     string                   `doc:"URL of a remote server."`
 	Headers map[string]secrets.Value `doc:"HTTP headers for the remote server; ${NAME} stands for a secret."`
 
-	Image string `doc:"Container image."`
+	Image string `doc:"Container image: a reference with a digest, oci:PATH, docker-archive:PATH or containerd:REF."`
+
+	Confine *bool `doc:"Run the command in the sandbox. Default: false, unless runtime.confine says all."`
+	confinement
+
+	Warm         int `doc:"How many copies are kept started for whoever comes next. Default: 0."`
+	MaxInstances int `doc:"Most copies at once. Default: no bound of its own."`
 
 	Instance     string        `enum:"shared,session,principal,call" doc:"Who shares one running copy. Default: session."`
 	Interactive  bool          `doc:"The server asks its client during calls without saying for which; it gets one call at a time."`

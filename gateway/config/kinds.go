@@ -27,6 +27,10 @@ type Kinds struct {
 	// processes, which nothing confines. Without it they are refused.
 	Plain string
 
+	// Confine names the kind of Runtimes that runs the commands that are to
+	// be confined (`confine: true`). Without it they are refused.
+	Confine string
+
 	// Driver names the kind of Runtimes that runs `image:` servers where the
 	// file says nothing else in runtime.driver.
 	Driver string
@@ -57,26 +61,36 @@ type Factory[T any] interface {
 	// Make makes a driver of the options that Options returned. A driver
 	// that is an [io.Closer] is closed by [Config.Close]. ctx bounds the
 	// making alone.
-	Make(ctx context.Context, options any) (T, error)
+	Make(ctx context.Context, site Site, options any) (T, error)
+}
+
+// Site is where a driver is made.
+type Site struct {
+	State string // the configuration's state folder; empty when it has none
 }
 
 // FactoryOf makes a [Factory] of a function. The options of an empty section
 // are the zero O.
 func FactoryOf[O, T any](f func(ctx context.Context, options *O) (T, error)) Factory[T] {
+	return factoryFunc[O, T](func(ctx context.Context, _ Site, options *O) (T, error) { return f(ctx, options) })
+}
+
+// FactoryAt is FactoryOf for a driver that keeps something on disk.
+func FactoryAt[O, T any](f func(ctx context.Context, site Site, options *O) (T, error)) Factory[T] {
 	return factoryFunc[O, T](f)
 }
 
-type factoryFunc[O, T any] func(ctx context.Context, options *O) (T, error)
+type factoryFunc[O, T any] func(ctx context.Context, site Site, options *O) (T, error)
 
 func (f factoryFunc[O, T]) Options() any { return new(O) }
 
-func (f factoryFunc[O, T]) Make(ctx context.Context, options any) (T, error) {
+func (f factoryFunc[O, T]) Make(ctx context.Context, site Site, options any) (T, error) {
 	o, ok := options.(*O)
 	if !ok {
 		var none T
 		return none, fmt.Errorf("the options are %T, not %T", options, o)
 	}
-	return f(ctx, o)
+	return f(ctx, site, o)
 }
 
 // names lists the kinds of a section for a message.

@@ -121,6 +121,14 @@ func load(ctx context.Context, path string, k *Kinds, old *drivers) (*Config, er
 		Path: abs, Listen: f.Listen, Admin: f.Admin, State: f.State, kinds: k, drivers: l.drivers,
 		Options: &gateway.Options{PublicURL: f.PublicURL, Unprefixed: f.Bare},
 	}
+	switch {
+	case cfg.State != "":
+		cfg.State = l.inFolder(cfg.State)
+	case k.StateHome != "":
+		h := sha256.Sum256([]byte(abs))
+		cfg.State = filepath.Join(k.StateHome, "gatehouse", hex.EncodeToString(h[:8]))
+	}
+	l.site.State = cfg.State
 	l.basics(&f)
 	l.sections(&f, cfg)
 	l.servers(&f, cfg)
@@ -130,13 +138,6 @@ func load(ctx context.Context, path string, k *Kinds, old *drivers) (*Config, er
 		return nil, err
 	}
 	l.drivers.prev = nil // so that a chain of reloads can be collected
-	switch {
-	case cfg.State != "":
-		cfg.State = l.inFolder(cfg.State)
-	case k.StateHome != "":
-		h := sha256.Sum256([]byte(abs))
-		cfg.State = filepath.Join(k.StateHome, "gatehouse", hex.EncodeToString(h[:8]))
-	}
 	return cfg, nil
 }
 
@@ -167,6 +168,10 @@ type loader struct {
 	drivers  *drivers
 	runtimes map[string]runtime.Runtime
 	values   []placed
+	site     Site
+
+	confineAll bool             // runtime.confine
+	ceiling    *runtime.Ceiling // runtime.ceiling; nil without one
 }
 
 // placed is a value with references, and where it stands.

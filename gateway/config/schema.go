@@ -59,9 +59,17 @@ func custom(t reflect.Type, k *Kinds) map[string]any {
 		return providersSchema(k)
 	case reflect.TypeFor[runtimeSection]():
 		if k == nil {
-			return map[string]any{"type": "object", "properties": map[string]any{"driver": map[string]any{"type": "string"}}}
+			return map[string]any{"type": "object", "properties": strictyaml.Schema(reflect.TypeFor[runtimeKeys](), nil)["properties"]}
 		}
 		return runtimeSchema(k)
+	case reflect.TypeFor[networkSection]():
+		return map[string]any{"anyOf": []any{
+			map[string]any{"const": "none"},
+			map[string]any{
+				"type": "object", "additionalProperties": false, "required": []string{"allow"},
+				"properties": map[string]any{"allow": map[string]any{"type": "array", "items": map[string]any{"type": "string"}}},
+			},
+		}}
 	case reflect.TypeFor[unknownSection]():
 		if k == nil {
 			return map[string]any{}
@@ -134,8 +142,13 @@ func providersSchema(k *Kinds) map[string]any {
 // runtimeSchema describes {driver: KIND, options…}.
 func runtimeSchema(k *Kinds) map[string]any {
 	var forms []any
+	keys := strictyaml.Schema(reflect.TypeFor[runtimeKeys](), nil)["properties"].(map[string]any)
 	for _, kind := range names(k.Runtimes) {
-		forms = append(forms, with(options(k.Runtimes[kind]), "driver", map[string]any{"const": kind}, kind != k.Driver))
+		form := with(options(k.Runtimes[kind]), "driver", map[string]any{"const": kind}, kind != k.Driver)
+		for _, key := range []string{"confine", "ceiling"} {
+			form = with(form, key, keys[key].(map[string]any), false)
+		}
+		forms = append(forms, form)
 	}
 	if forms == nil {
 		return map[string]any{"not": map[string]any{}}

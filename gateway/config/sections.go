@@ -100,7 +100,7 @@ func make1[T any](l *loader, section, kind string, opts node, f Factory[T], othe
 	if l.dec.Failed() > failed {
 		return none, false
 	}
-	v, err := l.drivers.get(section+" "+kind+" "+opts.Digest(), func() (any, error) { return f.Make(l.ctx, o) })
+	v, err := l.drivers.get(section+" "+kind+" "+opts.Digest(), func() (any, error) { return f.Make(l.ctx, l.site, o) })
 	if err != nil {
 		l.dec.Fault(opts, "%v", err)
 		return none, false
@@ -117,7 +117,10 @@ func (l *loader) runtime(kind, driver string, section node) (runtime.Runtime, bo
 	if rt, made := l.runtimes[kind]; made {
 		return rt, rt != nil
 	}
-	rt, ok := make1(l, "runtime", kind, section, l.kinds.Runtimes[kind], "driver")
+	rt, ok := make1(l, "runtime", kind, section, l.kinds.Runtimes[kind], "driver", "confine", "ceiling")
+	if ok && l.ceiling != nil && kind != l.kinds.Plain {
+		rt = runtime.Within(rt, *l.ceiling)
+	}
 	l.runtimes[kind] = rt
 	return rt, ok
 }

@@ -49,6 +49,23 @@ func (l *loader) driver(section node) (kind string, ok bool) {
 	if !section.Present() {
 		return kind, true
 	}
+	var keys runtimeKeys
+	for _, k := range []struct {
+		key string
+		to  any
+	}{{"confine", &keys.Confine}, {"ceiling", &keys.Ceiling}} {
+		if v := section.Get(k.key); v.Present() {
+			l.dec.Decode(v, k.to)
+		}
+	}
+	if keys.Confine != "" && keys.Confine != "all" && !l.dec.Faulty(section.Get("confine")) {
+		l.dec.Fault(section.Get("confine"), "write all, or leave it out")
+	}
+	l.confineAll = keys.Confine == "all"
+	if section.Get("ceiling").Present() {
+		c := keys.Ceiling.of()
+		l.ceiling = &c
+	}
 	n := section.Get("driver")
 	if n.Present() {
 		l.dec.Decode(n, &kind)
@@ -128,6 +145,7 @@ func (s *serverLoader) add(name string, n node, f *server) {
 	s.cfg.Options.Servers = append(s.cfg.Options.Servers, gateway.Server{
 		Name: name, Launcher: launcher, Instance: d.Instance, Interactive: f.Interactive,
 		IdleTimeout: f.IdleTimeout, StartTimeout: f.StartTimeout, Secrets: d.Refs,
+		Warm: f.Warm, MaxInstances: f.MaxInstances,
 	})
 }
 
@@ -182,9 +200,16 @@ func (s *serverLoader) launcher(n node, f *server, d *Server) runtime.Launcher {
 		}
 	}
 	if f.Image != "" {
+		s.exclude(n, has, "is for commands: an image is always confined", "confine")
+		s.confine(n, &f.confinement, &spec)
 		return s.image(n, f, d, spec)
 	}
 	d.Kind, d.Target, d.Confined = Command, f.Command[0], "no"
+	if s.confines(n, f) {
+		d.Confined = s.kinds.Confine
+		s.confine(n, &f.confinement, &spec)
+		return s.confined(n, d, spec)
+	}
 	if s.kinds.Plain == "" || s.kinds.Runtimes[s.kinds.Plain] == nil {
 		s.dec.Fault(n.Get("command"), "this program starts no commands")
 		return nil
@@ -225,7 +250,7 @@ func (s *serverLoader) exclude(n node, has map[string]bool, why string, keys ...
 
 func (s *serverLoader) remote(n node, f *server, d *Server, has map[string]bool) runtime.Launcher {
 	d.Kind = URL
-	s.exclude(n, has, "is for command and image servers", "args", "env", "cwd", "maxLine")
+	s.exclude(n, has, "is for command and image servers", append([]string{"args", "env", "cwd", "maxLine", "confine", "warm"}, confinedKeys...)...)
 	at := first(n, []string{"url", "serverUrl", "httpUrl"})
 	if local(f.Type) {
 		s.dec.Fault(first(n, typeKeys), "%q needs a command, but a url stands here", f.Type)
@@ -273,7 +298,7 @@ func (s *serverLoader) image(n node, f *server, d *Server, spec runtime.Spec) ru
 	if !ok {
 		return nil
 	}
-	return runtime.Of(rt, spec)
+	return s.started(n, d, rt, s.driver, spec)
 }
 
 func list(names []string) string {
