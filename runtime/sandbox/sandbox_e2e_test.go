@@ -19,8 +19,22 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	Init()
+	if len(os.Args) == 1 || os.Args[1] != withoutInitArg {
+		Init()
+	}
 	runtimetest.Main()
+	if len(os.Args) > 1 {
+		switch os.Args[1] {
+		case hostileArg:
+			hostile()
+			os.Exit(0)
+		case "hostile-nothing":
+			os.Exit(0)
+		case gatewayArg, withoutInitArg:
+			gateway(os.Args[2])
+			os.Exit(0)
+		}
+	}
 	os.Exit(m.Run())
 }
 
@@ -134,6 +148,14 @@ func ask(t testing.TB, i runtime.Instance, method string, arg any) (string, erro
 	t.Helper()
 	raw, err := call(t, i, method, map[string]any{"arg": arg})
 	return string(raw), err
+}
+
+// refuseAll answers what a server asks its client.
+func refuseAll(_ context.Context, m *transport.Message) (*transport.Message, error) {
+	if m.IsNotification() {
+		return nil, nil
+	}
+	return nil, transport.Errorf(transport.CodeMethodNotFound, "not here")
 }
 
 func lookPath(t testing.TB, name string) string {
