@@ -11,6 +11,7 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/internal/hostmount"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
+	"github.com/gatehouse-mcp/gatehouse/runtime/egress"
 )
 
 // The least that a server can be given, in bytes and numbers.
@@ -38,11 +39,8 @@ func (r *Runtime) check(spec runtime.Spec) error {
 	if spec.WritableRoot {
 		refuse("writableRoot", "the root is the host's; use a volume, or a writable mount")
 	}
-	if len(spec.Network.Allow) > 0 && r.root {
-		refuse("network.allow", "use a runtime for containers")
-	}
-	if spec.Port != 0 && r.root {
-		refuse("port", "let the server speak on its standard input and output")
+	if _, err := egress.ParseRules(spec.Network.Allow); err != nil {
+		wrong("network.allow: %w", err)
 	}
 	if !r.root {
 		if len(spec.Network.Allow) > 0 {

@@ -6,13 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/cgroup"
+	"github.com/gatehouse-mcp/gatehouse/internal/netns"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
+	"github.com/gatehouse-mcp/gatehouse/runtime/egress"
 	"github.com/gatehouse-mcp/gatehouse/transport"
 )
 
@@ -38,6 +41,10 @@ type instance struct {
 	stderr  *tail
 	conn    conn
 
+	net  *netns.NS       // where the Spec has a port or an allow-list
+	gate *egress.Gate    // where it has an allow-list
+	http *http.Transport // where it has a port
+
 	exit  chan runtime.Exit
 	ended chan struct{} // closed when everything is gone and joined
 
@@ -56,70 +63,85 @@ type conn interface {
 var (
 	_ runtime.Instance = (*instance)(nil)
 	_ runtime.Meter    = (*instance)(nil)
+	_ runtime.Refuser  = (*instance)(nil)
 )
 
 // connect makes the connection and begins to watch.
-func (i *instance) connect(_ context.Context, stdout, stderr *os.File) error {
+func (i *instance) connect(ctx context.Context, stdout, stderr *os.File) error {
 	i.stderr = &tail{redact: redactor(i.spec.Env)}
 	if log := i.r.o.Logger; log != nil {
 		i.stderr.log = func(line string) {
 			log.LogAttrs(context.Background(), slog.LevelDebug, "output of a server", slog.String("server", i.spec.Name), slog.String("line", line))
 		}
 	}
-	o := &transport.StreamOptions{Limits: transport.Limits{Body: int64(i.spec.MaxLine)}}
-	if f := i.r.o.OnGarbage; f != nil {
-		o.OnGarbage = func([]byte) { f(i.spec.Name) }
+	printed := []*os.File{stderr}
+	if i.spec.Port != 0 {
+		c, err := i.client()
+		if err != nil {
+			closeAll([]*os.File{stdout, stderr, i.stdin, i.tell, i.hear})
+			_ = i.process.Kill()
+			_, _ = i.process.Wait()
+			return err
+		}
+		i.conn = c
+		printed = append(printed, stdout)
+	} else {
+		o := &transport.StreamOptions{Limits: transport.Limits{Body: int64(i.spec.MaxLine)}}
+		if f := i.r.o.OnGarbage; f != nil {
+			o.OnGarbage = func([]byte) { f(i.spec.Name) }
+		}
+		i.conn = transport.NewStream(stdout, i.stdin, o)
 	}
-	i.conn = transport.NewStream(stdout, i.stdin, o)
 	i.r.mu.Lock()
 	i.r.instances[i] = struct{}{}
 	i.r.mu.Unlock()
-	go i.watch(stderr)
+	go i.watch(printed)
+	if i.spec.Port == 0 {
+		return nil
+	}
+	if err := i.listens(ctx); err != nil {
+		now, cancel := context.WithCancel(ctx)
+		cancel()
+		return errors.Join(err, i.Stop(now))
+	}
 	return nil
 }
 
 // discard removes what a failed start has left.
 func (i *instance) discard() {
+	i.detach()
 	ctx, cancel := context.WithTimeout(context.Background(), removeGrace)
 	defer cancel()
 	_ = i.group.Remove(ctx) // Close and Reap try again
 }
 
 // watch owns everything that belongs to the instance, until it has ended.
-func (i *instance) watch(stderr *os.File) {
+func (i *instance) watch(printed []*os.File) {
 	var reading sync.WaitGroup
-	reading.Go(func() { i.stderr.read(stderr) })
+	for _, f := range printed {
+		reading.Go(func() { i.stderr.read(f) })
+	}
 	gone := make(chan struct{})
-	reading.Go(func() { // a server that closes its output is of no more use
-		select {
-		case <-gone:
-			return
-		case <-i.conn.Done():
-		}
-		t := time.NewTimer(runtime.StopGrace)
-		defer t.Stop()
-		select {
-		case <-gone:
-		case <-t.C:
-			i.mu.Lock()
-			i.cut = !i.stopped
-			i.mu.Unlock()
-			_ = i.process.Kill()
-		}
-	})
+	if i.spec.Port == 0 {
+		reading.Go(func() { i.cutOff(gone) })
+	}
 	e := i.await()
 	close(gone)
-	// Everything that could write is gone, so that both pipes end now.
-	rest := time.AfterFunc(outGrace, func() { _ = stderr.Close() })
-	select {
-	case <-i.conn.Done():
-	case <-time.After(outGrace):
+	// Everything that could write is gone, so that all pipes end now.
+	rest := time.AfterFunc(outGrace, func() { closeAll(printed) })
+	if i.spec.Port == 0 {
+		select {
+		case <-i.conn.Done():
+		case <-time.After(outGrace):
+		}
 	}
 	reading.Wait()
 	rest.Stop()
-	_ = stderr.Close()
-	_ = i.conn.Close()
+	closeAll(printed)
 	e = i.reason(e)
+	_ = i.conn.Close()
+	_ = i.stdin.Close() // the conn may have closed it
+	i.detach()
 	ctx, cancel := context.WithTimeout(context.Background(), removeGrace)
 	if err := i.group.Remove(ctx); err != nil && e.Err == nil {
 		e.Err = fmt.Errorf("removing its control group: %w", err)
@@ -131,6 +153,25 @@ func (i *instance) watch(stderr *os.File) {
 	i.exit <- e
 	close(i.exit)
 	close(i.ended)
+}
+
+// cutOff kills a server that has closed its output: it is of no more use.
+func (i *instance) cutOff(gone <-chan struct{}) {
+	select {
+	case <-gone:
+		return
+	case <-i.conn.Done():
+	}
+	t := time.NewTimer(runtime.StopGrace)
+	defer t.Stop()
+	select {
+	case <-gone:
+	case <-t.C:
+		i.mu.Lock()
+		i.cut = !i.stopped
+		i.mu.Unlock()
+		_ = i.process.Kill()
+	}
 }
 
 // await waits for the end of process 1, and with it of everything inside.
@@ -191,8 +232,8 @@ func (i *instance) Usage(context.Context) (runtime.Usage, error) {
 }
 
 // Stop implements [runtime.Instance]. It closes the server's input, waits for
-// it to exit, asks it to (SIGTERM), waits for a second more, and kills
-// everything. What cannot be killed within five seconds is an error.
+// it to exit unless it speaks on a port, asks it to (SIGTERM), waits for a
+// second more, and kills everything. What cannot be killed within five seconds is an error.
 func (i *instance) Stop(ctx context.Context) error {
 	i.mu.Lock()
 	select {
@@ -202,7 +243,7 @@ func (i *instance) Stop(ctx context.Context) error {
 	}
 	i.mu.Unlock()
 	_ = i.stdin.Close() // the conn may have closed it
-	if i.wait(ctx, runtime.StopGrace) {
+	if i.spec.Port == 0 && i.wait(ctx, runtime.StopGrace) {
 		return nil
 	}
 	if ctx.Err() == nil {

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 
 	"github.com/gatehouse-mcp/gatehouse/runtime"
+	"github.com/gatehouse-mcp/gatehouse/runtime/egress"
 )
 
 // DefaultPath is the PATH of a server where none is given.
@@ -23,6 +24,11 @@ type Options struct {
 	// OnGarbage is told how many lines of a server's standard output were no
 	// messages of the protocol. It must return fast.
 	OnGarbage func(server string)
+
+	// Egress is the way out for servers that have one; nil: one of the
+	// Runtime's own, which tells Events of each connection. It stays the
+	// caller's, to be closed after the Runtime.
+	Egress *egress.Proxy
 
 	// Events is told what the driver removes.
 	Events runtime.Events

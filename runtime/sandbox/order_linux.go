@@ -20,6 +20,8 @@ type order struct {
 	Env  []string
 	Dir  string
 
+	env map[string]string // what becomes of Env
+
 	UID, GID int
 	Root     bool   // it has the rights of root, not of a user namespace
 	Files    uint64 // most open descriptors

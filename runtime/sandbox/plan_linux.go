@@ -133,7 +133,7 @@ func (h host) system() ([]step, error) {
 }
 
 // files are those of /etc that are made up.
-func files(uid, gid int, resolv string) []step {
+func files(uid, gid int) []step {
 	file := func(name, format string, args ...any) step {
 		return step{Kind: makeFile, Target: "/etc/" + name, Source: fmt.Sprintf(format, args...)}
 	}
@@ -150,9 +150,12 @@ func files(uid, gid int, resolv string) []step {
 		file("hosts", "127.0.0.1 localhost %s\n::1 localhost %[1]s\n", hostname),
 		file("hostname", "%s\n", hostname),
 		file("nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\nservices: files\nprotocols: files\n"),
-		file("resolv.conf", "%s", cmp.Or(resolv, "# no network\n")),
+		{Kind: makeFile, Target: resolvConf, Source: "# no network\n"},
 	}
 }
+
+// resolvConf says whom to ask for names; it depends on the network.
+const resolvConf = "/etc/resolv.conf"
 
 // hostname is the name of the machine inside, and of the user.
 const hostname = "sandbox"

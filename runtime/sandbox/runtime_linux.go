@@ -17,6 +17,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/cgroup"
 	"github.com/gatehouse-mcp/gatehouse/internal/owner"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
+	"github.com/gatehouse-mcp/gatehouse/runtime/egress"
 )
 
 // Runtime starts local commands in sandboxes. It implements
@@ -31,6 +32,7 @@ type Runtime struct {
 	landlock int // its version; 0: the kernel has none
 	root     bool
 	spawn    *spawner
+	egress   *egress.Proxy
 
 	mu        sync.Mutex
 	closed    bool
@@ -78,6 +80,11 @@ func New(state string, o *Options) (_ *Runtime, err error) {
 	r.name = groupName(r.owner.State, r.owner.ID)
 	if err := r.note(); err != nil {
 		return nil, fmt.Errorf("sandbox: noting what to remove: %w", err)
+	}
+	if r.egress = r.o.Egress; r.egress == nil {
+		if r.egress, err = egress.New(&egress.Options{Events: r.o.Events}); err != nil {
+			return nil, fmt.Errorf("sandbox: %w", err)
+		}
 	}
 	r.spawn = newSpawner(!r.root)
 	return r, nil
@@ -166,6 +173,9 @@ func (r *Runtime) Close() error {
 	}
 	ending.Wait()
 	r.spawn.close()
+	if r.o.Egress == nil {
+		errs = append(errs, r.egress.Close())
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), removeGrace)
 	defer cancel()
 	errs = append(errs, r.sweep(ctx, r.groups.Folders(r.name)), os.RemoveAll(r.run(r.owner.ID)))

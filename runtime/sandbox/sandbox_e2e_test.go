@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -27,6 +26,9 @@ func TestMain(m *testing.M) {
 		switch os.Args[1] {
 		case hostileArg:
 			hostile()
+			os.Exit(0)
+		case httpArg:
+			httpServer()
 			os.Exit(0)
 		case "hostile-nothing":
 			os.Exit(0)
@@ -156,13 +158,4 @@ func refuseAll(_ context.Context, m *transport.Message) (*transport.Message, err
 		return nil, nil
 	}
 	return nil, transport.Errorf(transport.CodeMethodNotFound, "not here")
-}
-
-func lookPath(t testing.TB, name string) string {
-	t.Helper()
-	p, err := exec.LookPath(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
 }

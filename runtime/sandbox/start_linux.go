@@ -119,13 +119,12 @@ func (r *Runtime) order(spec runtime.Spec) (o *order, held []*os.File, err error
 		}
 	}
 	o.Writable = append(o.Writable, "/tmp", "/dev/shm")
-	env := map[string]string{"PATH": DefaultPath, "HOME": "/tmp"}
+	o.env = map[string]string{"PATH": DefaultPath, "HOME": "/tmp"}
 	for name, v := range spec.Env {
-		env[name] = v.Reveal()
+		o.env[name] = v.Reveal()
 	}
-	o.Env = list(env)
 	var h host
-	exec, more, err := h.program(o.Argv[0], spec.Dir, env["PATH"], mounts)
+	exec, more, err := h.program(o.Argv[0], spec.Dir, o.env["PATH"], mounts)
 	if err != nil {
 		return nil, held, err
 	}
@@ -143,7 +142,7 @@ func (h host) plan(all []shown, uid, gid int, tmp int64) ([]step, error) {
 	if err != nil {
 		return nil, err
 	}
-	steps = append(append(steps, files(uid, gid, "")...), kernel(tmp)...)
+	steps = append(append(steps, files(uid, gid)...), kernel(tmp)...)
 	binds, err := h.binds(all)
 	return append(steps, binds...), err
 }
@@ -225,14 +224,14 @@ func (i *instance) handshake(ctx context.Context, o *order) error {
 		_ = i.tell.SetWriteDeadline(past)
 		_ = i.hear.SetReadDeadline(past)
 	})
-	err := i.instruct(o)
+	err := i.instruct(ctx, o)
 	if !unhook() {
 		return ctx.Err()
 	}
 	return err
 }
 
-func (i *instance) instruct(o *order) error {
+func (i *instance) instruct(ctx context.Context, o *order) error {
 	if err := i.group.Add(i.process.Pid); err != nil {
 		return err
 	}
@@ -243,6 +242,10 @@ func (i *instance) instruct(o *order) error {
 	if !ready.Ready {
 		return errors.New(ready.Error)
 	}
+	if err := i.attach(ctx, o); err != nil {
+		return err
+	}
+	o.Env = list(o.env)
 	data, err := json.Marshal(o)
 	if err != nil {
 		return err
