@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -25,6 +26,8 @@ type app struct {
 	in       io.Reader
 	out, err io.Writer
 	lookup   func(name string) (string, bool) // the environment
+
+	log *slog.Logger // of serve; nil for the other commands
 
 	configPath string
 	format     string
@@ -94,7 +97,7 @@ bad configuration.`,
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(a.serveCommand(), a.checkCommand(), a.psCommand(), a.statsCommand(), a.configCommand(), a.versionCommand())
+	root.AddCommand(a.serveCommand(), a.checkCommand(), a.psCommand(), a.statsCommand(), a.reapCommand(), a.configCommand(), a.versionCommand())
 	return root
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -9,19 +10,25 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/runtime"
 	"github.com/gatehouse-mcp/gatehouse/runtime/process"
 	"github.com/gatehouse-mcp/gatehouse/runtime/remote"
+	"github.com/gatehouse-mcp/gatehouse/runtime/sandbox"
 	"github.com/gatehouse-mcp/gatehouse/secrets"
 )
+
+// plainKind is the kind of runtime that confines nothing.
+const plainKind = "process"
 
 // kinds is what a configuration of this program may name.
 func (a *app) kinds() *config.Kinds {
 	return &config.Kinds{
 		Runtimes: map[string]config.Factory[runtime.Runtime]{
-			"process": config.FactoryOf(a.process),
+			plainKind: config.FactoryOf(a.process),
+			"sandbox": config.FactoryAt(a.sandbox),
 		},
 		Secrets: map[string]config.Factory[secrets.Provider]{
 			"env": config.FactoryOf(a.environment),
 		},
-		Plain:     "process",
+		Plain:     plainKind,
+		Confine:   "sandbox",
 		Remote:    a.remote,
 		StateHome: a.xdg("XDG_STATE_HOME", ".local/state"),
 	}
@@ -55,6 +62,51 @@ func (a *app) remote(r config.Remote) (runtime.Launcher, error) {
 	}
 	l := remote.New(r.URL, o)
 	return l, l.Check()
+}
+
+type sandboxOptions struct {
+	Cgroup string `doc:"Control group below which those of the servers are made, relative to the root of the hierarchies. Default: the gateway's own."`
+}
+
+// sandbox makes the driver that confines commands without a daemon.
+func (a *app) sandbox(_ context.Context, site config.Site, o *sandboxOptions) (runtime.Runtime, error) {
+	if site.State == "" {
+		return nil, errNoState
+	}
+	return sandbox.New(site.State, &sandbox.Options{Cgroup: o.Cgroup, Logger: a.log, Events: a.runtimeEvents()})
+}
+
+var errNoState = errors.New("what confines servers needs a state folder: set state in the configuration, XDG_STATE_HOME or HOME")
+
+// runtimeEvents logs what the drivers do.
+func (a *app) runtimeEvents() runtime.Events {
+	log := a.log
+	if log == nil {
+		return runtime.Events{}
+	}
+	return runtime.Events{
+		Pull: func(p runtime.Pull) {
+			switch {
+			case p.Err != nil:
+				log.Warn("an image could not be fetched", "image", p.Image, "error", p.Err)
+			case p.Ended:
+				log.Info("an image was fetched", "image", p.Image, "bytes", p.Done)
+			default:
+				log.Debug("fetching an image", "image", p.Image, "done", p.Done, "total", p.Total)
+			}
+		},
+		Connection: func(c runtime.Connection) {
+			switch {
+			case !c.Allowed:
+				log.Warn("a connection was refused", "server", c.Server, "target", c.Target, "protocol", c.Protocol, "reason", c.Reason)
+			case c.Ended:
+				log.Debug("a connection ended", "server", c.Server, "target", c.Target, "protocol", c.Protocol, "sent", c.Sent, "received", c.Received)
+			default:
+				log.Info("a connection was allowed", "server", c.Server, "target", c.Target, "protocol", c.Protocol)
+			}
+		},
+		Removed: func(what string) { log.Info("removed what a dead gateway had left", "what", what) },
+	}
 }
 
 type environmentOptions struct{}

@@ -18,9 +18,11 @@ import (
 	"os"
 
 	"github.com/gatehouse-mcp/gatehouse/runtime/process"
+	"github.com/gatehouse-mcp/gatehouse/runtime/sandbox"
 )
 
 func main() {
+	sandbox.Init()      // this process may be the inside of a sandbox
 	if process.Init() { // this process watches over a server's children
 		return
 	}

@@ -32,6 +32,7 @@ func (s *serving) run(ctx context.Context) error {
 		go func() { ended <- server.Serve(s.listener) }()
 	}
 	s.unconfined()
+	s.confined(ctx)
 	s.ready()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()

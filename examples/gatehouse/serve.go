@@ -86,6 +86,7 @@ func (a *app) serve(ctx context.Context, o *serveOptions) error {
 		return &exit{exitUsage, err}
 	}
 	defer closeLog()
+	a.log = log
 	path, err := a.configFile()
 	if err != nil {
 		return err

@@ -135,6 +135,23 @@ func Sockets(folder string) ([]Socket, error) {
 	return out, nil
 }
 
+// Sweep removes what dead gateways left in a folder, and tells what it was, a
+// line each. A folder that is missing has nothing.
+func Sweep(folder string) ([]string, error) {
+	switch _, err := os.Stat(folder); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	unguard, err := guard(folder)
+	if err != nil {
+		return nil, fmt.Errorf("locking the state folder: %w", err)
+	}
+	defer unguard()
+	return reap(folder), nil
+}
+
 // private makes a folder for the owner alone, or checks that it is one.
 func private(folder string) error {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
@@ -152,10 +169,10 @@ func private(folder string) error {
 
 // reap removes the sockets and locks of gateways that ended without doing so.
 // The caller holds the guard of the folder.
-func reap(folder string) {
+func reap(folder string) (removed []string) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
-		return
+		return nil
 	}
 	for _, e := range entries {
 		id, ok := idOf(e.Name(), ".lock")
@@ -169,7 +186,10 @@ func reap(folder string) {
 		if err != nil {
 			continue // it lives
 		}
-		_ = os.Remove(filepath.Join(folder, name(id, ".sock")))
+		if socket := filepath.Join(folder, name(id, ".sock")); os.Remove(socket) == nil {
+			removed = append(removed, "the socket "+socket)
+		}
 		l.release()
 	}
+	return removed
 }

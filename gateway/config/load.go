@@ -50,6 +50,10 @@ type Config struct {
 	// [Config.Profile].
 	Profiles []profile.Profile
 
+	// Runtimes are the runtimes that were made, by their kinds. Those that
+	// are a [runtime.Reaper] remove what dead gateways left, when asked.
+	Runtimes map[string]runtime.Runtime
+
 	kinds   *Kinds
 	drivers *drivers
 }
@@ -133,6 +137,12 @@ func load(ctx context.Context, path string, k *Kinds, old *drivers) (*Config, er
 	l.sections(&f, cfg)
 	l.servers(&f, cfg)
 	l.profiles(&f, cfg)
+	cfg.Runtimes = make(map[string]runtime.Runtime)
+	for kind, rt := range l.runtimes {
+		if rt != nil {
+			cfg.Runtimes[kind] = rt
+		}
+	}
 	if err := l.dec.Err(); err != nil {
 		_ = l.drivers.close()
 		return nil, err
