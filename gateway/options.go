@@ -109,6 +109,11 @@ type Server struct {
 	// StartTimeout bounds a start, handshake included [Timeouts.Start].
 	StartTimeout time.Duration
 
+	// Probe is how often an instance that nobody uses is asked whether it
+	// still answers [never]. One that does not within ten seconds is stopped,
+	// and the next call starts another.
+	Probe time.Duration
+
 	// MaxInstances bounds its instances at once [no bound beside
 	// Limits.Instances]. Who comes when all are in use waits for one, in
 	// fair order, within StartTimeout.

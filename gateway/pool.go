@@ -52,6 +52,8 @@ type slot struct {
 	refs     int
 	lastUsed time.Time
 	closed   bool
+	probing  bool
+	probed   time.Time
 }
 
 // startup is a start in progress.
@@ -385,6 +387,8 @@ func (p *pool) sweep(now time.Time) {
 		eager := s.key.srv.Eager
 		forget := unused && inst == nil && quiet > time.Minute && now.After(s.notUntil.Add(time.Minute))
 		removed := unused && s.key.srv.removed.Load()
+		probe := s.due(now)
+		s.probing = s.probing || probe
 		s.mu.Unlock()
 		switch {
 		case removed:
@@ -393,6 +397,9 @@ func (p *pool) sweep(now time.Time) {
 			s.close("forgotten")
 		case inst != nil && unused && limit > 0 && quiet > limit && !eager && !inst.held():
 			s.idle("idle")
+		}
+		if probe { // of one that was just stopped it fails, and nobody minds
+			p.wg.Go(func() { s.probe(inst) })
 		}
 	}
 }

@@ -49,7 +49,7 @@ func (s *server) sameAs(o *server) bool {
 	}
 	a.Launcher, b.Launcher, a.Secrets, b.Secrets = nil, nil, nil, nil
 	return a.Name == b.Name && a.Instance == b.Instance && a.Interactive == b.Interactive &&
-		a.IdleTimeout == b.IdleTimeout && a.StartTimeout == b.StartTimeout && a.Eager == b.Eager && a.MaxInstances == b.MaxInstances && a.Warm == b.Warm
+		a.IdleTimeout == b.IdleTimeout && a.StartTimeout == b.StartTimeout && a.Eager == b.Eager && a.MaxInstances == b.MaxInstances && a.Warm == b.Warm && a.Probe == b.Probe
 }
 
 // setPeer notes what a handshake told. other says that the server did not

@@ -79,6 +79,9 @@ func (o *Options) prepare() (*Options, error) {
 		case s.Warm > 0 && s.MaxInstances > 0 && s.Warm > s.MaxInstances:
 			fault("Servers[%d].Warm (%s) is more than MaxInstances", i, s.Name)
 		}
+		if s.Probe < 0 {
+			fault("Servers[%d].Probe (%s) is negative", i, s.Name)
+		}
 		if s.MaxInstances < 0 {
 			fault("Servers[%d].MaxInstances (%s) is negative", i, s.Name)
 		}

@@ -70,8 +70,9 @@ type server struct {
 	Confine *bool `doc:"Run the command in the sandbox. Default: false, unless runtime.confine says all."`
 	confinement
 
-	Warm         int `doc:"How many copies are kept started for whoever comes next. Default: 0."`
-	MaxInstances int `doc:"Most copies at once. Default: no bound of its own."`
+	Probe        time.Duration `doc:"How often an unused copy is asked whether it still answers; one that does not is stopped. Default: never."`
+	Warm         int           `doc:"How many copies are kept started for whoever comes next. Default: 0."`
+	MaxInstances int           `doc:"Most copies at once. Default: no bound of its own."`
 
 	Instance     string        `enum:"shared,session,principal,call" doc:"Who shares one running copy. Default: session."`
 	Interactive  bool          `doc:"The server asks its client during calls without saying for which; it gets one call at a time."`

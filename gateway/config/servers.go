@@ -145,7 +145,7 @@ func (s *serverLoader) add(name string, n node, f *server) {
 	s.cfg.Options.Servers = append(s.cfg.Options.Servers, gateway.Server{
 		Name: name, Launcher: launcher, Instance: d.Instance, Interactive: f.Interactive,
 		IdleTimeout: f.IdleTimeout, StartTimeout: f.StartTimeout, Secrets: d.Refs,
-		Warm: f.Warm, MaxInstances: f.MaxInstances,
+		Warm: f.Warm, Probe: f.Probe, MaxInstances: f.MaxInstances,
 	})
 }
 
