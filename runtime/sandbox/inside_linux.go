@@ -25,16 +25,13 @@ func inside() {
 	// it; that is told to the threads of this process that asked, so that one
 	// of them must stay.
 	runtime.LockOSThread()
-	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
-		return
-	}
 	closeInherited()
 	// Caught and dropped rather than ignored, which the server would inherit.
 	signal.Notify(make(chan os.Signal, 1))
 	orders := os.NewFile(orderFile, "orders")
 	reports := json.NewEncoder(os.NewFile(reportFile, "reports"))
-	if err := loopback(); err != nil {
-		_ = reports.Encode(report{Error: "bringing up the loopback: " + err.Error()})
+	if err := prepare(); err != nil {
+		_ = reports.Encode(report{Error: err.Error()})
 		return
 	}
 	if reports.Encode(report{Ready: true}) != nil {
@@ -85,11 +82,24 @@ func inside() {
 	}
 }
 
+// prepare does what needs no order.
+func prepare() error {
+	if err := os.WriteFile("/proc/self/oom_score_adj", []byte(strconv.Itoa(oomScore)), 0); err != nil {
+		return fmt.Errorf("raising the score for the out-of-memory killer: %w", err)
+	}
+	// From here on nobody else can look into this process, and it itself
+	// cannot write to its own /proc.
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return err
+	}
+	if err := loopback(); err != nil {
+		return fmt.Errorf("bringing up the loopback: %w", err)
+	}
+	return nil
+}
+
 // execute builds the sandbox and starts the server in it.
 func (o *order) execute() (pid int, err error) {
-	if err := os.WriteFile("/proc/self/oom_score_adj", []byte(strconv.Itoa(oomScore)), 0); err != nil {
-		return 0, fmt.Errorf("raising the score for the out-of-memory killer: %w", err)
-	}
 	if err := buildRoot(o.Steps); err != nil {
 		return 0, fmt.Errorf("building the root: %w", err)
 	}

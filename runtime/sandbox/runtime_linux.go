@@ -149,23 +149,25 @@ func (r *Runtime) Description() string {
 	return text
 }
 
-// Close ends all instances, removes what the Runtime has made and releases
+// Close waits for the starts under way, ends all instances, removes what the Runtime has made and releases
 // its state folder. It is idempotent and bounded in time.
 func (r *Runtime) Close() error {
 	r.mu.Lock()
 	first := !r.closed
 	r.closed = true
+	r.mu.Unlock()
+	if !first {
+		return nil
+	}
+	r.starting.Wait() // each is bounded, and refused from here on
+	r.mu.Lock()
 	var all []*instance
 	for i := range r.instances {
 		all = append(all, i)
 	}
 	r.mu.Unlock()
-	if !first {
-		return nil
-	}
 	now, cancel := context.WithCancel(context.Background())
 	cancel()
-	r.starting.Wait() // each is bounded, and refused from here on
 	errs := make([]error, len(all))
 	var ending sync.WaitGroup
 	for n, i := range all {

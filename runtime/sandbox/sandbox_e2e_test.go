@@ -30,6 +30,9 @@ func TestMain(m *testing.M) {
 		case httpArg:
 			httpServer()
 			os.Exit(0)
+		case rootlessArg:
+			rootless(os.Args[2], os.Args[3])
+			os.Exit(0)
 		case "hostile-nothing":
 			os.Exit(0)
 		case gatewayArg, withoutInitArg:
