@@ -120,7 +120,9 @@ func (l *limited) Accept() (net.Conn, error) {
 		if t := l.g.accepted(c); t != nil {
 			return t, nil
 		}
-		_ = c.SetWriteDeadline(time.Now().Add(time.Second))
+		// What was sent is read first, else closing would drop the answer.
+		_ = c.SetDeadline(time.Now().Add(50 * time.Millisecond))
+		_, _ = c.Read(make([]byte, 4096))
 		_, _ = c.Write([]byte(busy))
 		_ = c.Close()
 	}

@@ -34,53 +34,71 @@ const (
 type opening struct {
 	speech speech
 	data   []byte   // all that was read
+	early  int      // bytes of data that were passed on before they could be told
 	names  []string // whom it says it speaks to
 	fault  string   // why it cannot be told
 }
 
-// readOpening reads as much as it takes to tell whom a client speaks to. It
-// waits without bound for the first byte, since with some protocols the peer
-// speaks first, and for the rest as long as timeout. had is what was read
-// already. The error is that of the connection; io.EOF is none.
-func readOpening(c net.Conn, had []byte, timeout time.Duration) (opening, error) {
-	b := append(make([]byte, 0, max(2048, len(had))), had...)
-	timed := false
+// openingReader reads the beginning of a connection.
+type openingReader struct {
+	c       net.Conn
+	had     []byte        // what was read already
+	timeout time.Duration // from the first byte to the last one that is needed
+
+	// early, when it is not nil, is given what may or may not become an HTTP
+	// request, as it comes: a protocol may wait for the answer to a word
+	// that has no end. The bytes that would complete the header of a request
+	// are never among it, and the time is not bounded then.
+	early func([]byte) error
+}
+
+// read reads as much as it takes to tell whom the client speaks to. For the
+// first byte it waits without bound, since with some protocols the peer
+// speaks first. The error is that of the connection or of early; io.EOF is
+// none.
+func (r *openingReader) read() (opening, error) {
+	b := append(make([]byte, 0, max(2048, len(r.had))), r.had...)
+	timed, sent := false, 0
 	defer func() {
 		if timed {
-			_ = c.SetReadDeadline(time.Time{})
+			_ = r.c.SetReadDeadline(time.Time{})
 		}
 	}()
 	for {
 		o, done := tell(b)
-		if done {
-			o.data = b
+		o.data, o.early = b, sent
+		switch {
+		case done:
 			return o, nil
-		}
-		if len(b) >= maxOpening {
-			o.data, o.fault = b, "its beginning is too long"
+		case len(b) >= maxOpening:
+			o.fault = "its beginning is too long"
 			return o, nil
-		}
-		if len(b) > 0 && !timed {
+		case len(b) > sent && r.early != nil && o.speech != tlsHello:
+			if err := r.early(b[sent:]); err != nil {
+				return opening{}, err
+			}
+			sent = len(b)
+			o.early = sent
+		case len(b) > sent && !timed:
 			timed = true
-			if err := c.SetReadDeadline(time.Now().Add(timeout)); err != nil {
+			if err := r.c.SetReadDeadline(time.Now().Add(r.timeout)); err != nil {
 				return opening{}, err
 			}
 		}
 		if len(b) == cap(b) {
 			b = append(b, 0)[:len(b)]
 		}
-		n, err := c.Read(b[len(b):cap(b)])
+		n, err := r.c.Read(b[len(b):cap(b)])
 		b = b[:len(b)+n]
 		switch {
 		case n > 0:
 		case errors.Is(err, io.EOF):
-			o.data = b
-			if len(b) > 0 {
+			if o.speech != other {
 				o.fault = "its beginning is cut off"
 			}
 			return o, nil
 		case errors.Is(err, os.ErrDeadlineExceeded) && timed:
-			o.data, o.fault = b, fmt.Sprintf("its beginning did not come within %v", timeout)
+			o.fault = fmt.Sprintf("its beginning did not come within %v", r.timeout)
 			return o, nil
 		case err != nil:
 			return opening{}, err
@@ -151,7 +169,7 @@ func (o *opening) hosts(b []byte) error {
 		return errors.New("its HTTP request is malformed")
 	}
 	h, err := r.ReadMIMEHeader()
-	if err != nil {
+	if err != nil || ambiguous(b, h) {
 		return errors.New("the header of its HTTP request is malformed")
 	}
 	o.names = h["Host"]
@@ -171,14 +189,47 @@ func (o *opening) hosts(b []byte) error {
 	return nil
 }
 
+// ambiguous finds what servers read in different ways: spaces around a name,
+// lines that go on in the next, and a CR of its own as the end of a line.
+func ambiguous(b []byte, h textproto.MIMEHeader) bool {
+	for name := range h {
+		if strings.ContainsAny(name, " \t") {
+			return true
+		}
+	}
+	end := len(b)
+	for _, sep := range []string{"\n\r\n", "\n\n"} {
+		if i := bytes.Index(b, []byte(sep)); i >= 0 {
+			end = min(end, i+1)
+		}
+	}
+	for i, c := range b[:end] {
+		switch c {
+		case 0:
+			return true
+		case '\r':
+			if b[i+1] != '\n' {
+				return true
+			}
+		case '\n':
+			if b[i+1] == ' ' || b[i+1] == '\t' {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // judge says why an opening is not one to t; nil: it is, or nothing shows it.
 // What was allowed by its address is not looked into.
 func (o *opening) judge(t target) *refusal {
-	if !t.named() || o.speech == other {
+	switch {
+	case !t.named():
 		return nil
-	}
-	if o.fault != "" {
-		return &refusal{reason: "whom it speaks to cannot be told: " + o.fault}
+	case o.fault != "":
+		return o.unclear()
+	case o.speech == other:
+		return nil
 	}
 	what := "its TLS hello"
 	if o.speech == httpRequest {
@@ -193,6 +244,10 @@ func (o *opening) judge(t target) *refusal {
 		}
 	}
 	return nil
+}
+
+func (o *opening) unclear() *refusal {
+	return &refusal{reason: "whom it speaks to cannot be told: " + o.fault}
 }
 
 func (o *opening) same(name string, t target) bool {

@@ -80,13 +80,14 @@ func (g *Gate) terminate(protocol string, t target, client *conn, had []byte, te
 		client.reset()
 		g.ended(protocol, t, client.read.Load()-read+int64(len(had)), client.written.Load()-written)
 	}()
-	o, err := readOpening(client, had, g.p.o.HelloTimeout)
+	or := openingReader{c: client, had: had, timeout: g.p.o.HelloTimeout}
+	o, err := or.read()
 	if err != nil {
 		return
 	}
 	r := o.judge(t)
 	if r == nil && o.fault != "" {
-		r = &refusal{reason: "whom it speaks to cannot be told: " + o.fault}
+		r = o.unclear()
 	}
 	if r == nil && o.speech == other && len(o.data) > 0 {
 		r = &refusal{reason: "only HTTP and TLS are passed on to this target, since its requests are looked into"}

@@ -35,14 +35,19 @@ func (g *Gate) tunnel(protocol string, t target, client *conn, had []byte, up *c
 // send passes on what the client sends.
 func (g *Gate) send(protocol string, t target, client *conn, had []byte, up *conn) error {
 	if t.named() {
-		o, err := readOpening(client, had, g.p.o.HelloTimeout)
+		r := openingReader{c: client, had: had, timeout: g.p.o.HelloTimeout}
+		r.early = func(b []byte) error {
+			_, err := up.Write(b)
+			return err
+		}
+		o, err := r.read()
 		if err != nil {
 			return err
 		}
 		if r := o.judge(t); r != nil {
 			return g.refuse(protocol, t.String(), r)
 		}
-		had = o.data
+		had = o.data[o.early:]
 	}
 	if len(had) > 0 {
 		if _, err := up.Write(had); err != nil {
