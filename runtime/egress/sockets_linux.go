@@ -123,6 +123,14 @@ func capture(six bool) error {
 	return nil
 }
 
+// The last addresses of the pools are the namespace's own: the C library asks
+// for no address of a family of which there is none but loopback
+// (AI_ADDRCONFIG).
+const (
+	ownFour = "198.19.255.255/32"
+	ownSix  = "fd67:6174:6568:6f75:ffff:ffff:ffff:ffff/128"
+)
+
 // anyIP makes every address one of this host: without a route, a connection
 // fails before anything can redirect it.
 func anyIP(six bool) error {
@@ -131,9 +139,19 @@ func anyIP(six bool) error {
 		return fmt.Errorf("opening route netlink: %w", err)
 	}
 	defer h.Close()
-	all := []string{"0.0.0.0/0"}
+	lo := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Name: "lo", Index: 1}} // the first of every namespace
+	all, own := []string{"0.0.0.0/0"}, []string{ownFour}
 	if six {
-		all = append(all, "::/0")
+		all, own = append(all, "::/0"), append(own, ownSix)
+	}
+	for _, p := range own {
+		addr, err := netlink.ParseAddr(p)
+		if err != nil {
+			return err
+		}
+		if err := h.AddrReplace(lo, addr); err != nil {
+			return fmt.Errorf("%w: the address %s is not taken: %w", ErrUnsupported, p, err)
+		}
 	}
 	for _, p := range all {
 		_, dst, err := net.ParseCIDR(p)
@@ -141,7 +159,7 @@ func anyIP(six bool) error {
 			return err
 		}
 		err = h.RouteReplace(&netlink.Route{
-			LinkIndex: 1, Dst: dst, Table: unix.RT_TABLE_LOCAL, // lo is the first of every namespace
+			LinkIndex: lo.Index, Dst: dst, Table: unix.RT_TABLE_LOCAL,
 			Type: unix.RTN_LOCAL, Scope: unix.RT_SCOPE_HOST,
 		})
 		if err != nil {
