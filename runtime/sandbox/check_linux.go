@@ -31,7 +31,9 @@ func (r *Runtime) check(spec runtime.Spec) error {
 		refuse("unconfined", "everything is confined here; use the driver of plain processes")
 	}
 	if spec.Image != "" {
-		refuse("image", "only local commands can be started; use a runtime for containers")
+		if _, err := parsePlace(spec.Image); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	if spec.Class != "" {
 		refuse("class "+spec.Class, "there is but one; use a runtime for containers")
@@ -53,7 +55,7 @@ func (r *Runtime) check(spec runtime.Spec) error {
 			refuse("user "+spec.User, "without root a server runs as the gateway's user; leave the user out")
 		}
 	}
-	if len(spec.Command) == 0 || spec.Command[0] == "" {
+	if len(spec.Command) == 0 && spec.Image == "" || len(spec.Command) > 0 && spec.Command[0] == "" {
 		wrong("the command is empty")
 	}
 	if spec.MaxLine < 0 {
@@ -113,3 +115,6 @@ func checkLimits(given runtime.Limits) (errs []error) {
 	}
 	return errs
 }
+
+// Check implements [runtime.Checker].
+func (r *Runtime) Check(spec runtime.Spec) error { return r.check(spec) }

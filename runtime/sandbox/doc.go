@@ -1,5 +1,6 @@
-// Package sandbox confines a local command without any daemon, on Linux: with
-// namespaces, control groups, a filter of system calls and Landlock.
+// Package sandbox confines a local command, or the program of an unpacked
+// image, without any daemon, on Linux: with namespaces, control groups, a
+// filter of system calls and Landlock.
 //
 //	func main() {
 //		sandbox.Init() // first; it does not return in the copies that the driver starts
@@ -36,6 +37,16 @@
 //   - A /proc of its own processes, and a /dev with null, zero, full, random,
 //     urandom, tty and terminals of its own. No /sys.
 //
+// # Images
+//
+// Spec.Image may be the OCI layout of a folder, oci:PATH[:TAG], whose content
+// is checked against its digests and unpacked once, into the folder images of
+// the state folder. The server sees its files, read-only, in the place of the
+// system's; /proc, /dev, /tmp and the files of /etc for hosts and name servers
+// are the sandbox's own. Its command, environment, folder and user are the
+// image's where the Spec says nothing, but for the user root. A mount into a
+// folder of the image needs a target that is there.
+//
 // # What holds it
 //
 // It has an own mount, process, IPC, host name, network and control group
@@ -59,8 +70,8 @@
 //
 // # Environment
 //
-// A server gets the Env of its Spec, PATH [DefaultPath] and HOME "/tmp" where
-// that does not have them, the variables of its proxy where its network has
+// A server gets the Env of its Spec, that of its image, PATH [DefaultPath] and
+// HOME "/tmp" where those do not have them, the variables of its proxy where its network has
 // an allow-list, and nothing of the gateway's environment.
 //
 // # Volumes

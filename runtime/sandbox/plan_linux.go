@@ -37,6 +37,7 @@ const (
 	makeFolder kind = "folder"
 	makeLink   kind = "link"
 	makeFile   kind = "file"
+	cover      kind = "cover" // a made file in the place of one that is there
 	bind       kind = "bind"
 	device     kind = "device"
 	tmpfs      kind = "tmpfs"
@@ -66,7 +67,10 @@ const shmSize = 16 << 20
 
 // host looks at the file system of this machine; a test has one below another
 // folder.
-type host struct{ root string }
+type host struct {
+	root  string
+	image bool // the server sees an image in the place of the system
+}
 
 func (h host) lstat(p string) (fs.FileInfo, error) { return os.Lstat(h.root + p) }
 func (h host) stat(p string) (fs.FileInfo, error)  { return os.Stat(h.root + p) }
@@ -202,7 +206,7 @@ func (h host) binds(all []shown) ([]step, error) {
 			Writable: s.writable, Dev: s.dev, Inode: s.inode,
 		}
 		outer, ok := holder(all[:i], s.target)
-		if ok || inSystem(s.target) {
+		if ok || !h.image && inSystem(s.target) {
 			st.Present = true
 			at := s.target
 			if ok {

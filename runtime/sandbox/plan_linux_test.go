@@ -44,7 +44,7 @@ func fakeHost(t *testing.T) host {
 			t.Fatal(err)
 		}
 	}
-	return host{root}
+	return host{root: root}
 }
 
 // TestPlan holds the plan of a server against a golden file.

@@ -86,6 +86,8 @@ func (r *root) take(s step) error {
 		return r.in(s.Target, func(dir int, name string) error { return unix.Symlinkat(s.Source, dir, name) })
 	case makeFile:
 		return r.file(s.Target, s.Source)
+	case cover:
+		return r.cover(s)
 	case bind:
 		return r.bind(s, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV)
 	case device:
@@ -240,6 +242,28 @@ func (r *root) file(p, content string) error {
 		_, err = f.WriteString(content)
 		return errors.Join(err, f.Close())
 	})
+}
+
+// cover mounts a made file over one that is there. The file has no name by
+// the end.
+func (r *root) cover(s step) error {
+	const name = "cover"
+	if err := r.file("/"+name, s.Source); err != nil {
+		return err
+	}
+	fd, err := r.clone("/" + name)
+	if err != nil {
+		return err
+	}
+	if err := setattr(fd, "", unix.AT_EMPTY_PATH, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV); err != nil {
+		_ = unix.Close(fd)
+		return err
+	}
+	s.Present = true
+	if err := r.place(fd, s); err != nil {
+		return err
+	}
+	return unix.Unlinkat(r.fd, name, 0)
 }
 
 // bind shows something of the host.

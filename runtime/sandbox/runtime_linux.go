@@ -34,6 +34,8 @@ type Runtime struct {
 	spawn    *spawner
 	egress   *egress.Proxy
 
+	unpacking chan struct{} // full while an image is unpacked
+
 	mu        sync.Mutex
 	closed    bool
 	starting  sync.WaitGroup
@@ -52,7 +54,7 @@ var (
 // is missing, where limits, namespaces or the filter of system calls cannot
 // be had. o may be nil. The caller closes it.
 func New(state string, o *Options) (_ *Runtime, err error) {
-	r := &Runtime{instances: map[*instance]struct{}{}}
+	r := &Runtime{instances: map[*instance]struct{}{}, unpacking: make(chan struct{}, 1)}
 	if o != nil {
 		r.o = *o
 	}

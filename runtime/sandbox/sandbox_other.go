@@ -26,6 +26,9 @@ var errLinux = fmt.Errorf("the sandbox %w: it needs Linux; use a runtime of cont
 // Start implements [runtime.Runtime].
 func (*Runtime) Start(context.Context, runtime.Spec) (runtime.Instance, error) { return nil, errLinux }
 
+// Check implements [runtime.Checker].
+func (*Runtime) Check(runtime.Spec) error { return errLinux }
+
 // Description implements [runtime.Describer].
 func (*Runtime) Description() string { return errLinux.Error() }
 

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/cgroup"
@@ -48,13 +50,13 @@ func (r *Runtime) Start(ctx context.Context, spec runtime.Spec) (runtime.Instanc
 	defer cancel()
 	i, err := r.start(ctx, spec)
 	if err != nil {
-		return nil, fmt.Errorf("starting %q: %w", spec.Command[0], err)
+		return nil, fmt.Errorf("starting %q: %w", cmp.Or(spec.Image, strings.Join(spec.Command[:min(len(spec.Command), 1)], "")), err)
 	}
 	return i, nil
 }
 
 func (r *Runtime) start(ctx context.Context, spec runtime.Spec) (_ *instance, err error) {
-	o, held, err := r.order(spec)
+	o, held, err := r.order(ctx, spec)
 	defer func() {
 		for _, f := range held { // until then nothing else has the same identity
 			_ = f.Close()
@@ -82,21 +84,56 @@ func (r *Runtime) start(ctx context.Context, spec runtime.Spec) (_ *instance, er
 
 // order plans what process 1 does. The files are what must stay open until it
 // has done so.
-func (r *Runtime) order(spec runtime.Spec) (o *order, held []*os.File, err error) {
-	l := spec.Limits.OrDefault()
+func (r *Runtime) order(ctx context.Context, spec runtime.Spec) (o *order, held []*os.File, err error) {
 	o = &order{
-		Argv: slices.Concat(spec.Command, spec.Args), Root: r.root, Files: uint64(l.Files),
-		Filter: r.filter, Landlock: r.landlock > 0, Dir: spec.Dir,
+		Root: r.root, Files: uint64(spec.Limits.OrDefault().Files), Filter: r.filter, Landlock: r.landlock > 0,
+		env: map[string]string{"PATH": DefaultPath, "HOME": "/tmp"},
 	}
-	if o.UID, o.GID, err = user(spec); err != nil {
+	var img *image
+	if spec.Image == "" {
+		o.UID, o.GID, err = user(spec)
+	} else if img, err = r.image(ctx, spec.Image); err == nil {
+		if o.UID, o.GID, err = img.user(spec); err == nil && !r.root {
+			spec.User = "" // there is but one
+			o.UID, o.GID, err = user(spec)
+		}
+		for _, v := range img.config.Env {
+			if name, value, ok := strings.Cut(v, "="); ok && name != "" {
+				o.env[name] = value
+			}
+		}
+	}
+	if err != nil {
 		return nil, nil, err
 	}
-	var mounts []shown
+	for name, v := range spec.Env {
+		o.env[name] = v.Reveal()
+	}
+	mounts, held, err := r.mounts(spec, o.UID, o.GID)
+	if err != nil {
+		return nil, held, err
+	}
+	for _, m := range mounts {
+		if m.writable {
+			o.Writable = append(o.Writable, m.target)
+		}
+	}
+	o.Writable = append(o.Writable, "/tmp", "/dev/shm")
+	if img != nil {
+		err = o.planImage(spec, img, mounts)
+	} else {
+		err = o.planHost(spec, mounts)
+	}
+	return o, held, err
+}
+
+// mounts opens what the Spec mounts.
+func (r *Runtime) mounts(spec runtime.Spec, uid, gid int) (mounts []shown, held []*os.File, err error) {
 	for _, m := range spec.Mounts {
 		var f *os.File
 		source := m.Source
 		if m.Volume != "" {
-			f, source, err = r.volume(spec, m, o.UID, o.GID)
+			f, source, err = r.volume(spec, m, uid, gid)
 			m.Writable = true
 		} else {
 			f, err = hostmount.Open(m)
@@ -114,29 +151,24 @@ func (r *Runtime) order(spec runtime.Spec) (o *order, held []*os.File, err error
 			return nil, held, err
 		}
 		mounts = append(mounts, s)
-		if m.Writable {
-			o.Writable = append(o.Writable, m.Target)
-		}
 	}
-	o.Writable = append(o.Writable, "/tmp", "/dev/shm")
-	o.env = map[string]string{"PATH": DefaultPath, "HOME": "/tmp"}
-	for name, v := range spec.Env {
-		o.env[name] = v.Reveal()
-	}
-	var h host
-	exec, more, err := h.program(o.Argv[0], spec.Dir, o.env["PATH"], mounts)
-	if err != nil {
-		return nil, held, err
-	}
-	o.Path = exec
-	if o.Dir == "" {
-		o.Dir = "/tmp"
-	}
-	o.Steps, err = h.plan(slices.Concat(mounts, more), o.UID, o.GID, l.Tmp)
-	return o, held, err
+	return mounts, held, nil
 }
 
-// plan is everything that makes the root of a server.
+// planHost plans the root of a local command.
+func (o *order) planHost(spec runtime.Spec, mounts []shown) error {
+	var h host
+	o.Argv = slices.Concat(spec.Command, spec.Args)
+	exec, more, err := h.program(o.Argv[0], spec.Dir, o.env["PATH"], mounts)
+	if err != nil {
+		return err
+	}
+	o.Path, o.Dir = exec, cmp.Or(spec.Dir, "/tmp")
+	o.Steps, err = h.plan(slices.Concat(mounts, more), o.UID, o.GID, spec.Limits.OrDefault().Tmp)
+	return err
+}
+
+// plan is everything that makes the root of a local command.
 func (h host) plan(all []shown, uid, gid int, tmp int64) ([]step, error) {
 	steps, err := h.system()
 	if err != nil {
@@ -147,8 +179,44 @@ func (h host) plan(all []shown, uid, gid int, tmp int64) ([]step, error) {
 	return append(steps, binds...), err
 }
 
-// list makes the form in which the system wants it, in a fixed order.
-func list(env map[string]string) []string {
+// planImage plans the root of an image.
+func (o *order) planImage(spec runtime.Spec, img *image, mounts []shown) (err error) {
+	if o.Argv, err = img.arguments(spec); err != nil {
+		return err
+	}
+	o.Dir = path.Join("/", cmp.Or(spec.Dir, img.config.WorkingDir))
+	if o.Path, err = img.program(o.Argv[0], o.Dir, o.env["PATH"], mounts); err != nil {
+		return err
+	}
+	top, links, err := img.shown()
+	if err != nil {
+		return err
+	}
+	h := host{image: true}
+	binds, err := h.binds(slices.Concat(top, mounts))
+	if err != nil {
+		return err
+	}
+	o.Steps = append(links, kernel(spec.Limits.OrDefault().Tmp)...)
+	own := files(o.UID, o.GID)
+	if !slices.ContainsFunc(top, func(s shown) bool { return s.target == "/etc" }) {
+		o.Steps = append(append(o.Steps, own...), binds...)
+		return nil
+	}
+	// The image's own /etc comes before what is mounted over its files.
+	o.Steps = append(o.Steps, binds...)
+	for _, s := range own {
+		covered := slices.ContainsFunc(mounts, func(m shown) bool { return below(s.Target, m.target) })
+		if slices.Contains(made, s.Target) && !covered {
+			s.Kind = cover
+			o.Steps = append(o.Steps, s)
+		}
+	}
+	return nil
+}
+
+// variables makes the form in which the system wants it, in a fixed order.
+func variables(env map[string]string) []string {
 	out := make([]string, 0, len(env))
 	for name, v := range env {
 		out = append(out, name+"="+v)
@@ -245,7 +313,7 @@ func (i *instance) instruct(ctx context.Context, o *order) error {
 	if err := i.attach(ctx, o); err != nil {
 		return err
 	}
-	o.Env = list(o.env)
+	o.Env = variables(o.env)
 	data, err := json.Marshal(o)
 	if err != nil {
 		return err
