@@ -25,6 +25,8 @@ func inside() {
 	// it; that is told to the threads of this process that asked, so that one
 	// of them must stay.
 	runtime.LockOSThread()
+	// It has little to do, and its threads count as the server's.
+	runtime.GOMAXPROCS(1)
 	closeInherited()
 	// Caught and dropped rather than ignored, which the server would inherit.
 	signal.Notify(make(chan os.Signal, 1))

@@ -14,6 +14,7 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/internal/cgroup"
 	"github.com/gatehouse-mcp/gatehouse/internal/netns"
+	"github.com/gatehouse-mcp/gatehouse/internal/stderrtail"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
 	"github.com/gatehouse-mcp/gatehouse/runtime/egress"
 	"github.com/gatehouse-mcp/gatehouse/transport"
@@ -38,7 +39,7 @@ type instance struct {
 	tell    *os.File // ends with the gateway
 	hear    *os.File
 	stdin   *os.File // our end
-	stderr  *tail
+	stderr  *stderrtail.Tail
 	conn    conn
 
 	net  *netns.NS       // where the Spec has a port or an allow-list
@@ -68,12 +69,13 @@ var (
 
 // connect makes the connection and begins to watch.
 func (i *instance) connect(ctx context.Context, stdout, stderr *os.File) error {
-	i.stderr = &tail{redact: redactor(i.spec.Env)}
+	var logLine func(line string)
 	if log := i.r.o.Logger; log != nil {
-		i.stderr.log = func(line string) {
+		logLine = func(line string) {
 			log.LogAttrs(context.Background(), slog.LevelDebug, "output of a server", slog.String("server", i.spec.Name), slog.String("line", line))
 		}
 	}
+	i.stderr = stderrtail.New(i.spec.Env, logLine)
 	printed := []*os.File{stderr}
 	if i.spec.Port != 0 {
 		c, err := i.client()
@@ -119,7 +121,7 @@ func (i *instance) discard() {
 func (i *instance) watch(printed []*os.File) {
 	var reading sync.WaitGroup
 	for _, f := range printed {
-		reading.Go(func() { i.stderr.read(f) })
+		reading.Go(func() { i.stderr.Read(f) })
 	}
 	gone := make(chan struct{})
 	if i.spec.Port == 0 {
@@ -200,7 +202,7 @@ func (i *instance) await() runtime.Exit {
 
 // reason looks at what else is known of the end.
 func (i *instance) reason(e runtime.Exit) runtime.Exit {
-	e.Stderr = i.stderr.last()
+	e.Stderr = i.stderr.Last()
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	kills, err := i.group.OOMKills()

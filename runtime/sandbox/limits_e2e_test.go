@@ -4,6 +4,7 @@ package sandbox
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	goruntime "runtime"
@@ -187,6 +188,50 @@ func TestProgramsAndFolders(t *testing.T) {
 	}
 	if _, err := r.Start(bounded(t), spec); err == nil || !strings.Contains(err.Error(), "/root is a sensitive place") || !strings.Contains(err.Error(), "move the program") {
 		t.Errorf("a program in /root: %v", err)
+	}
+}
+
+func TestStopAsks(t *testing.T) {
+	r := testRuntime(t)
+	i := started(t, r, runtime.Spec{Command: []string{"sh", "-c", "trap 'echo asked >&2; exit 5' TERM; echo ready >&2; while :; do sleep 0.05; done"}})
+	for end := time.Now().Add(10 * time.Second); len(i.stderr.Last()) == 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	if err := i.Stop(bounded(t)); err != nil {
+		t.Error(err)
+	}
+	if e := <-i.Wait(); e.Reason != runtime.Stopped || e.Code != 5 || e.Stderr[len(e.Stderr)-1] != "asked" {
+		t.Errorf("the exit says %+v", e)
+	}
+}
+
+// TestProcess1IsSmall holds what is not the server's to what the limits allow
+// for.
+func TestProcess1IsSmall(t *testing.T) {
+	r := testRuntime(t)
+	i := started(t, r, runtime.Spec{Command: []string{"sleep", "100"}})
+	time.Sleep(50 * time.Millisecond) // until nothing happens any more
+	u, err := i.Usage(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", i.process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", i.process.Pid))
+	if err != nil || len(environ) != 0 {
+		t.Errorf("its environment is %q, %v", environ, err)
+	}
+	t.Logf("a sandbox with sleep: %d KiB, %d threads", u.Memory>>10, u.PIDs)
+	if u.PIDs-1 > initThreads || u.Memory > 24<<20 {
+		t.Errorf("it uses %+v", u)
+	}
+	for line := range strings.Lines(string(status)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		if want, ok := map[string]string{"CapPrm": "0000000000000000", "CapEff": "0000000000000000", "Groups": ""}[name]; ok && strings.TrimSpace(value) != want {
+			t.Errorf("its %s is %s", name, value)
+		}
 	}
 }
 

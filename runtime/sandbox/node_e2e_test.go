@@ -65,7 +65,7 @@ func TestPublishedServers(t *testing.T) {
 			if _, err := call(t, i, "initialize", map[string]any{
 				"protocolVersion": "2025-06-18", "capabilities": map[string]any{}, "clientInfo": map[string]any{"name": "test", "version": "1"},
 			}); err != nil {
-				t.Fatalf("initialize: %v; %q", err, i.stderr.last())
+				t.Fatalf("initialize: %v; %q", err, i.stderr.Last())
 			}
 			if err := i.Conn().Notify(t.Context(), &transport.Message{Method: "notifications/initialized"}); err != nil {
 				t.Fatal(err)

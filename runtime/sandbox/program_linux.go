@@ -165,5 +165,5 @@ func identity(f *os.File) (dev, inode uint64, err error) {
 	if err := unix.Fstat(int(f.Fd()), &s); err != nil {
 		return 0, 0, err
 	}
-	return uint64(s.Dev), s.Ino, nil //nolint:unconvert // Dev is narrower on some architectures
+	return uint64(s.Dev), s.Ino, nil
 }

@@ -278,7 +278,7 @@ func (r *root) bind(s step, attributes uint64) error {
 		if err := unix.Fstat(from, &st); err != nil {
 			return err
 		}
-		if uint64(st.Dev) != s.Dev || st.Ino != s.Inode { //nolint:unconvert // Dev is narrower on some architectures
+		if uint64(st.Dev) != s.Dev || st.Ino != s.Inode {
 			return fmt.Errorf("%s was replaced after it was checked", s.Source)
 		}
 	}

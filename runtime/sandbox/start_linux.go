@@ -46,8 +46,6 @@ func (r *Runtime) Start(ctx context.Context, spec runtime.Spec) (runtime.Instanc
 	r.starting.Add(1)
 	r.mu.Unlock()
 	defer r.starting.Done()
-	ctx, cancel := context.WithTimeout(ctx, runtime.DefaultStart)
-	defer cancel()
 	i, err := r.start(ctx, spec)
 	if err != nil {
 		return nil, fmt.Errorf("starting %q: %w", cmp.Or(spec.Image, strings.Join(spec.Command[:min(len(spec.Command), 1)], "")), err)
@@ -65,6 +63,9 @@ func (r *Runtime) start(ctx context.Context, spec runtime.Spec) (_ *instance, er
 	if err != nil {
 		return nil, err
 	}
+	// What was unpacked is there; the rest is bounded.
+	ctx, cancel := context.WithTimeout(ctx, runtime.DefaultStart)
+	defer cancel()
 	l := spec.Limits.OrDefault()
 	id := make([]byte, 8)
 	_, _ = rand.Read(id) // it never fails

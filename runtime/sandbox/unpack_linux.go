@@ -33,7 +33,7 @@ type unpacker struct {
 	owners  bool // files get the owners that the layers name
 	entries int
 	size    int64
-	written map[string]bool // by the layer
+	written map[string]bool // by the layer, with the folders above
 }
 
 // layer unpacks one layer on top of those before it.
@@ -81,7 +81,9 @@ func (u *unpacker) entry(h *tar.Header, content io.Reader) error {
 		}
 		return remove(dir, hidden)
 	}
-	u.written[name] = true
+	for p := name; p != "/" && !u.written[p]; p = path.Dir(p) {
+		u.written[p] = true
+	}
 	mode := uint32(h.Mode) & 0o777 // no bits that give rights
 	switch h.Typeflag {
 	case tar.TypeDir:
@@ -203,25 +205,12 @@ func (u *unpacker) folder(p string) (int, error) {
 func (u *unpacker) clear(dir int, p string) error {
 	names, err := list(dir)
 	for _, name := range names {
-		if u.has(path.Join(p, name)) {
+		if u.written[path.Join(p, name)] {
 			continue
 		}
 		err = errors.Join(err, remove(dir, name))
 	}
 	return err
-}
-
-// has tells whether the layer itself has written a path, or below it.
-func (u *unpacker) has(p string) bool {
-	if u.written[p] {
-		return true
-	}
-	for w := range u.written {
-		if strings.HasPrefix(w, p+"/") {
-			return true
-		}
-	}
-	return false
 }
 
 // list reads the names of a folder.
