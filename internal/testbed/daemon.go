@@ -120,16 +120,19 @@ func (d *Daemon) PID() int {
 	return d.cmd.Process.Pid
 }
 
-// Log returns the end of what the daemon printed.
+// Log returns the last warnings and errors that the daemon printed.
 func (d *Daemon) Log() string {
 	b, err := os.ReadFile(filepath.Join(d.Dir, "log"))
 	if err != nil {
 		return err.Error()
 	}
-	if keep := 16 << 10; len(b) > keep {
-		b = b[len(b)-keep:]
+	var lines []string
+	for line := range strings.Lines(string(b)) {
+		if !strings.Contains(line, "level=info") {
+			lines = append(lines, line)
+		}
 	}
-	return string(b)
+	return strings.Join(lines[max(0, len(lines)-50):], "")
 }
 
 // Shims are the processes of the daemon's shims: number and command line.

@@ -10,7 +10,6 @@ import (
 	tasks "github.com/containerd/containerd/api/services/tasks/v1"
 	tasktypes "github.com/containerd/containerd/api/types/task"
 	"github.com/containerd/errdefs"
-	"github.com/containerd/errdefs/pkg/errgrpc"
 	"github.com/containerd/typeurl/v2"
 )
 
@@ -31,7 +30,7 @@ func (i *instance) await() ending {
 		if err == nil {
 			return ending{code: int(resp.ExitStatus)}
 		}
-		err = errgrpc.ToNative(err)
+		err = typed(err)
 		if r.ctx.Err() != nil {
 			i.kill()
 			return ending{code: -1, lost: true, err: errClosed}
@@ -75,7 +74,7 @@ func (i *instance) runs() bool {
 	defer cancel()
 	resp, err := i.r.client.TaskService().Get(i.r.within(ctx), &tasks.GetRequest{ContainerID: i.id})
 	if err != nil {
-		return !errdefs.IsNotFound(errgrpc.ToNative(err))
+		return !errdefs.IsNotFound(typed(err))
 	}
 	switch resp.Process.Status {
 	case tasktypes.Status_RUNNING, tasktypes.Status_CREATED, tasktypes.Status_PAUSED, tasktypes.Status_PAUSING:

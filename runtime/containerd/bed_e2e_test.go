@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	imagespec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/gatehouse-mcp/gatehouse/internal/testbed"
 	"github.com/gatehouse-mcp/gatehouse/internal/testimage"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
@@ -212,4 +214,27 @@ func eventually(t testing.TB, d time.Duration, what string, ok func() bool) {
 			t.Fatalf("after %v not yet: %s", d, what)
 		}
 	}
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func texts(v any) (out []string) {
+	all, _ := v.([]any)
+	for _, s := range all {
+		out = append(out, fmt.Sprint(s))
+	}
+	return out
+}
+
+func mustTarget(t testing.TB, image string) imagespec.Descriptor {
+	t.Helper()
+	ref, err := parseReference(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target, err := layoutTarget(ref.path, ref.tag)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return target
 }

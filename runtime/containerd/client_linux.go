@@ -34,13 +34,19 @@ func (r *Runtime) away(err error) error {
 	return fmt.Errorf("containerd at %s does not answer; start it, or check the address: %w", r.o.Address, err)
 }
 
+// typed makes an error of a service one of errdefs; those of the client's
+// stores are so already.
+func typed(err error) error {
+	if err == nil || errdefs.IsNotFound(err) || errdefs.IsAlreadyExists(err) || errdefs.IsUnavailable(err) {
+		return err
+	}
+	return errgrpc.ToNative(err)
+}
+
 // native makes an error of a service one of errdefs, and says where containerd
 // was looked for when it is gone.
 func (r *Runtime) native(err error) error {
-	if err == nil {
-		return nil
-	}
-	err = errgrpc.ToNative(err)
+	err = typed(err)
 	if errdefs.IsUnavailable(err) {
 		return r.away(err)
 	}
@@ -76,7 +82,7 @@ func (r *Runtime) ready(ctx context.Context) (place, error) {
 			r.sound.Store(true)
 			return p, nil
 		}
-		if !errdefs.IsUnavailable(errgrpc.ToNative(err)) || !sleep(ctx, retryEvery) {
+		if !errdefs.IsUnavailable(typed(err)) || !sleep(ctx, retryEvery) {
 			return place{}, r.away(err)
 		}
 	}

@@ -15,6 +15,7 @@ const (
 	labelBoot   = "gatehouse.boot"   // of the machine
 	labelState  = "gatehouse.state"  // the gateway's state folder
 	labelServer = "gatehouse.server" // the server's name; of containers
+	labelGroup  = "gatehouse.group"  // of shims that share a process; of containers
 	labelImage  = "gatehouse.image"  // of images that a gateway has brought: whence
 )
 

@@ -19,7 +19,6 @@ import (
 	"github.com/containerd/containerd/v2/core/leases"
 	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/errdefs"
-	"github.com/containerd/errdefs/pkg/errgrpc"
 	"golang.org/x/sys/unix"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/owner"
@@ -31,7 +30,7 @@ const payEvery = 500 * time.Millisecond
 
 // absent has what is not there count as removed.
 func absent(err error) error {
-	if err = errgrpc.ToNative(err); errdefs.IsNotFound(err) {
+	if err = typed(err); errdefs.IsNotFound(err) {
 		return nil
 	}
 	return err
@@ -62,7 +61,7 @@ func (r *Runtime) discard(ctx context.Context, id string) error {
 	}
 	// To delete it while it runs would take the runtime much longer.
 	_, err := service.Kill(nctx, &tasks.KillRequest{ContainerID: id, Signal: uint32(unix.SIGKILL), All: true})
-	if !errdefs.IsNotFound(errgrpc.ToNative(err)) {
+	if !errdefs.IsNotFound(typed(err)) {
 		wait, cancel := context.WithTimeout(nctx, killGrace)
 		_, _ = service.Wait(wait, &tasks.WaitRequest{ContainerID: id})
 		cancel()
@@ -73,20 +72,28 @@ func (r *Runtime) discard(ctx context.Context, id string) error {
 }
 
 // removeSocket removes the socket of a shim that was killed. Its path follows
-// from the container, so that it is nobody else's.
-func (r *Runtime) removeSocket(id string) {
-	sum := sha256.Sum256([]byte(filepath.Join(r.o.Address, r.o.Namespace, id)))
+// from the container, or from the name of a group, so that it is nobody
+// else's. It reports whether there is none any more.
+func (r *Runtime) removeSocket(name string) bool {
+	sum := sha256.Sum256([]byte(filepath.Join(r.o.Address, r.o.Namespace, name)))
 	path := filepath.Join(r.o.SocketDir, fmt.Sprintf("%x", sum))
 	if _, err := os.Lstat(path); err != nil {
-		return
+		return true
 	}
 	c, err := net.DialTimeout("unix", path, callGrace)
 	if err == nil {
 		_ = c.Close()
-		return
+		return false
 	}
-	if errors.Is(err, unix.ECONNREFUSED) {
-		_ = os.Remove(path)
+	return errors.Is(err, unix.ECONNREFUSED) && os.Remove(path) == nil
+}
+
+// removeSharedSocket waits for a shared shim, of which no container is left,
+// to end: it leaves its socket behind.
+func (r *Runtime) removeSharedSocket(ctx context.Context, name string) {
+	ctx, cancel := context.WithTimeout(ctx, callGrace)
+	defer cancel()
+	for !r.removeSocket(name) && sleep(ctx, retryEvery/5) {
 	}
 }
 
@@ -253,6 +260,7 @@ func (r *Runtime) Reap(ctx context.Context) (removed []string, err error) {
 	}
 	var errs []error
 	nctx := r.within(ctx)
+	groups := map[string]struct{}{}
 
 	boxes, err := r.client.ContainerService().List(nctx, ofState(r.owner.State))
 	if err != nil {
@@ -267,10 +275,17 @@ func (r *Runtime) Reap(ctx context.Context) (removed []string, err error) {
 			errs = append(errs, err)
 			continue
 		}
+		if group := c.Labels[labelGroup]; group != "" {
+			groups[group] = struct{}{}
+		}
 		tell("container %s of server %s", c.ID, c.Labels[labelServer])
 	}
 
 	service := r.client.SnapshotService(r.snapshotter)
+	for name := range groups {
+		r.removeSharedSocket(ctx, name)
+	}
+
 	var left []snapshots.Info
 	err = service.Walk(nctx, func(_ context.Context, s snapshots.Info) error {
 		if isDead(s.Labels) {

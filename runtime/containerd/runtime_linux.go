@@ -66,6 +66,7 @@ type Runtime struct {
 	paying    bool
 	watching  bool // for events of containerd
 	groups    map[string]*group
+	shared    map[string]struct{} // the names of all groups there were
 }
 
 var (
@@ -82,7 +83,7 @@ var (
 func New(state string, o *Options) (_ *Runtime, err error) {
 	r := &Runtime{
 		instances: map[string]*instance{}, images: map[string]*fetching{},
-		debts: map[string]struct{}{}, groups: map[string]*group{},
+		debts: map[string]struct{}{}, groups: map[string]*group{}, shared: map[string]struct{}{},
 		slots: make(chan struct{}, maxStarts*goruntime.NumCPU()),
 	}
 	if r.o, err = o.withDefaults(); err != nil {
@@ -221,6 +222,9 @@ func (r *Runtime) Close() error {
 	if r.used.Load() {
 		ctx, done := context.WithTimeout(context.Background(), removeGrace)
 		errs = append(errs, r.settle(ctx), r.release(ctx, r.owner.ID))
+		for name := range r.shared {
+			r.removeSharedSocket(ctx, name)
+		}
 		done()
 	}
 	if r.ownEgress {

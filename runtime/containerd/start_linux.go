@@ -159,6 +159,9 @@ func (r *Runtime) launch(ctx context.Context, spec runtime.Spec, class Class, wh
 	}
 	mine = labels(r.owner)
 	mine[labelServer] = spec.Name
+	if p.group != "" {
+		mine[labelGroup] = p.group
+	}
 	_, err = r.client.ContainerService().Create(ctx, containers.Container{
 		ID: i.id, Labels: mine, Image: img.name, Spec: body,
 		Runtime:     containers.RuntimeInfo{Name: class.Runtime, Options: options},
@@ -330,6 +333,7 @@ func (r *Runtime) join(share string) (leave func()) {
 		r.groups[share] = g
 	}
 	g.users++
+	r.shared[share] = struct{}{}
 	return sync.OnceFunc(func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()

@@ -3,6 +3,7 @@
 //
 //	probe runtimetest-probe [MODE]   the suite's probe
 //	probe init PROGRAM [ARG]...      runs a program and ends as it did
+//	probe init-forever PROGRAM...    the same, and stays when it has ended
 //	probe http PORT                  a minimal MCP server on loopback
 //	probe serve                      the same on standard input and output
 package main
@@ -29,6 +30,9 @@ func main() {
 	switch mode, args := os.Args[1], os.Args[2:]; {
 	case mode == "init" && len(args) > 0:
 		os.Exit(run(args))
+	case mode == "init-forever" && len(args) > 0:
+		run(args)
+		select {}
 	case mode == "http" && len(args) == 1:
 		fail(listen(args[0]))
 	case mode == "serve":
