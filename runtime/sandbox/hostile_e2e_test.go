@@ -401,6 +401,31 @@ func TestNothingIsWeakerForRoot(t *testing.T) {
 	}
 }
 
+// TestWithoutLandlock: where the kernel has no Landlock, the rest holds as
+// well.
+func TestWithoutLandlock(t *testing.T) {
+	r := testRuntime(t)
+	r.landlock = 0
+	i := started(t, r, hostileSpec())
+	raw, err := call(t, i, "try", targets{TCP: "127.0.0.1:1", Abstract: "@none", Socket: "/none", File: "/none", Folder: "/none"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]string
+	if err := json.Unmarshal(raw, &got); err != nil {
+		t.Fatal(err)
+	}
+	for what, e := range got {
+		// Without CAP_SYS_RESOURCE nobody can set a least score.
+		if e == "" && what != "write /proc/self/oom_score_adj" {
+			t.Errorf("succeeded: %s", what)
+		}
+	}
+	if _, err := call(t, i, "look", targets{}); err != nil {
+		t.Errorf("after it was sent signals, process 1 is gone: %v", err)
+	}
+}
+
 func ExampleRuntime() {
 	state, err := os.MkdirTemp("", "gatehouse")
 	if err != nil {

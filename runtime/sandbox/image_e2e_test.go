@@ -106,10 +106,23 @@ func TestImages(t *testing.T) {
 			t.Errorf("of the host it sees %s: %v", name, err)
 		}
 	}
+	if removed, err := r.Prune(t.Context(), nil); err != nil || len(removed) != 0 {
+		t.Errorf("of images in use Prune removed %q, %v", removed, err)
+	}
 	for _, i := range running {
 		if err := i.Stop(bounded(t)); err != nil {
 			t.Error(err)
 		}
+	}
+	if removed, err := r.Prune(t.Context(), []string{spec.Image}); err != nil || len(removed) != 0 {
+		t.Errorf("of images to be kept Prune removed %q, %v", removed, err)
+	}
+	if removed, err := r.Prune(t.Context(), nil); err != nil || len(removed) != 1 || !strings.HasPrefix(removed[0], "sha256:") {
+		t.Errorf("of unused images Prune removed %q, %v", removed, err)
+	}
+	again := started(t, r, spec)
+	if got, err := ask(t, again, "probe/user", nil); err != nil || got != "1234" {
+		t.Errorf("unpacked again: %s, %v", got, err)
 	}
 
 	for name, test := range map[string]struct {

@@ -32,10 +32,11 @@ const imageFolder = "images"
 type image struct {
 	root   string // a folder of the host
 	config v1.Config
+	held   *os.File // keeps it from being pruned
 }
 
 // image returns the image of a Spec, which it unpacks if nobody has done so
-// before.
+// before. The caller closes what is held of it.
 func (r *Runtime) image(ctx context.Context, name string) (*image, error) {
 	at, err := parsePlace(name)
 	if err != nil {
@@ -54,15 +55,20 @@ func (r *Runtime) image(ctx context.Context, name string) (*image, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if _, err := os.Lstat(root); err == nil {
+	if img.held, err = hold(root); err == nil {
 		return img, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("image %s: %w", name, err)
 	}
 	p := progress{tell: r.o.Events.Pull, ctx: ctx, pull: runtime.Pull{Image: name}}
 	for _, l := range c.manifest.Layers {
 		p.pull.Total += l.Size
 	}
 	p.report()
-	err = r.unpack(root, c, &p)
+	if err = r.unpack(root, c, &p); err == nil {
+		img.held, err = hold(root)
+	}
 	p.pull.Ended, p.pull.Err = true, err
 	p.report()
 	if err != nil {

@@ -42,6 +42,8 @@ type instance struct {
 	stderr  *stderrtail.Tail
 	conn    conn
 
+	image *os.File // where it has one; held so long
+
 	net  *netns.NS       // where the Spec has a port or an allow-list
 	gate *egress.Gate    // where it has an allow-list
 	http *http.Transport // where it has a port

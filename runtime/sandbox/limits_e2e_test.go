@@ -128,6 +128,25 @@ func TestVolumes(t *testing.T) {
 	}
 }
 
+func TestStateFolderIsNotShown(t *testing.T) {
+	r := testRuntime(t)
+	for _, source := range []string{r.owner.State, filepath.Dir(r.owner.State), filepath.Join(r.owner.State, "owners")} {
+		spec := probe()
+		spec.Mounts = []runtime.Mount{{Source: source, Target: "/mnt/x"}}
+		if _, err := r.Start(bounded(t), spec); err == nil || !strings.Contains(err.Error(), "state folder") {
+			t.Errorf("a mount of %s: %v", source, err)
+		}
+	}
+	spec := probe()
+	spec.Command[0] = filepath.Join(r.owner.State, "server")
+	if err := os.WriteFile(spec.Command[0], []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Start(bounded(t), spec); err == nil || !strings.Contains(err.Error(), "state folder") {
+		t.Errorf("a program in it: %v", err)
+	}
+}
+
 func TestProgramsAndFolders(t *testing.T) {
 	r := testRuntime(t)
 	dir, err := filepath.EvalSymlinks(t.TempDir())

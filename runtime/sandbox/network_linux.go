@@ -56,8 +56,11 @@ func (i *instance) attach(ctx context.Context, o *order) (err error) {
 	return nil
 }
 
-// detach closes both ways.
+// detach closes both ways, and lets go of the image.
 func (i *instance) detach() {
+	if i.image != nil {
+		_ = i.image.Close()
+	}
 	if i.gate != nil {
 		_ = i.gate.Close()
 	}

@@ -1,5 +1,7 @@
 package sandbox
 
+import "os"
+
 // initName is the argv[0] by which a copy of this program knows that it is
 // process 1 of a sandbox.
 const initName = "gatehouse-sandbox-init"
@@ -20,7 +22,8 @@ type order struct {
 	Env  []string
 	Dir  string
 
-	env map[string]string // what becomes of Env
+	env   map[string]string // what becomes of Env
+	image *os.File          // held until the end
 
 	UID, GID int
 	Root     bool   // it has the rights of root, not of a user namespace

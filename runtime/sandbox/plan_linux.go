@@ -68,8 +68,9 @@ const shmSize = 16 << 20
 // host looks at the file system of this machine; a test has one below another
 // folder.
 type host struct {
-	root  string
-	image bool // the server sees an image in the place of the system
+	root    string
+	image   bool   // the server sees an image in the place of the system
+	private string // a folder that is not shown with a program
 }
 
 func (h host) lstat(p string) (fs.FileInfo, error) { return os.Lstat(h.root + p) }

@@ -148,6 +148,15 @@ func TestProgram(t *testing.T) {
 			t.Errorf("%s: %q, shown %q, %v; want %q, shown %q", test.name, exec, targets, err, test.exec, test.shown)
 		}
 	}
+	h.private = "/opt/app/bin/state"
+	if _, more, err := h.program("/opt/app/bin/server", "", path, nil); err != nil || len(more) != 1 || more[0].target != "/opt/app/bin/server" {
+		t.Errorf("beside the state folder: %v, %v", more, err)
+	}
+	h.private = "/opt/app"
+	if _, _, err := h.program("/opt/app/bin/server", "", path, nil); err == nil || !strings.Contains(err.Error(), "state folder") {
+		t.Errorf("in the state folder: %v", err)
+	}
+	h.private = ""
 	// What a link passes through is shown as well, as far as no mount is there.
 	exec, more, err := h.program("/opt/app/.venv/bin/python", "", path, nil)
 	if err != nil || exec != "/opt/app/.venv/bin/python" || len(more) != 1 || more[0].target != "/opt/app/.venv/bin" {

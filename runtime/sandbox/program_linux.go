@@ -136,7 +136,10 @@ func executable(p string, s fs.FileInfo) error {
 // or itself alone where many things lie side by side.
 func (h host) show(p string) (shown, error) {
 	at := path.Dir(p)
-	file := shared(at)
+	if h.private != "" && below(p, h.private) {
+		return shown{}, fmt.Errorf("the program %s lies in the state folder of the gateway; move it, for example below /usr/local or /opt", p)
+	}
+	file := shared(at) || h.private != "" && below(h.private, at)
 	if file {
 		at = p
 		if s, err := h.lstat(p); err != nil || !s.Mode().IsRegular() {

@@ -56,8 +56,9 @@ func (r *Runtime) Start(ctx context.Context, spec runtime.Spec) (runtime.Instanc
 func (r *Runtime) start(ctx context.Context, spec runtime.Spec) (_ *instance, err error) {
 	o, held, err := r.order(ctx, spec)
 	defer func() {
-		for _, f := range held { // until then nothing else has the same identity
-			_ = f.Close()
+		closeAll(held) // until then nothing else has the same identity
+		if err != nil && o != nil && o.image != nil {
+			_ = o.image.Close()
 		}
 	}()
 	if err != nil {
@@ -75,7 +76,7 @@ func (r *Runtime) start(ctx context.Context, spec runtime.Spec) (_ *instance, er
 	if err != nil {
 		return nil, err
 	}
-	i := &instance{r: r, group: group, spec: spec, exit: make(chan runtime.Exit, 1), ended: make(chan struct{})}
+	i := &instance{r: r, group: group, spec: spec, image: o.image, exit: make(chan runtime.Exit, 1), ended: make(chan struct{})}
 	if err := i.start(ctx, o); err != nil {
 		i.discard()
 		return nil, err
@@ -94,6 +95,7 @@ func (r *Runtime) order(ctx context.Context, spec runtime.Spec) (o *order, held 
 	if spec.Image == "" {
 		o.UID, o.GID, err = user(spec)
 	} else if img, err = r.image(ctx, spec.Image); err == nil {
+		o.image = img.held
 		if o.UID, o.GID, err = img.user(spec); err == nil && !r.root {
 			spec.User = "" // there is but one
 			o.UID, o.GID, err = user(spec)
@@ -105,14 +107,14 @@ func (r *Runtime) order(ctx context.Context, spec runtime.Spec) (o *order, held 
 		}
 	}
 	if err != nil {
-		return nil, nil, err
+		return o, nil, err
 	}
 	for name, v := range spec.Env {
 		o.env[name] = v.Reveal()
 	}
 	mounts, held, err := r.mounts(spec, o.UID, o.GID)
 	if err != nil {
-		return nil, held, err
+		return o, held, err
 	}
 	for _, m := range mounts {
 		if m.writable {
@@ -123,7 +125,7 @@ func (r *Runtime) order(ctx context.Context, spec runtime.Spec) (o *order, held 
 	if img != nil {
 		err = o.planImage(spec, img, mounts)
 	} else {
-		err = o.planHost(spec, mounts)
+		err = o.planHost(spec, mounts, r.owner.State)
 	}
 	return o, held, err
 }
@@ -136,8 +138,9 @@ func (r *Runtime) mounts(spec runtime.Spec, uid, gid int) (mounts []shown, held 
 		if m.Volume != "" {
 			f, source, err = r.volume(spec, m, uid, gid)
 			m.Writable = true
-		} else {
-			f, err = hostmount.Open(m)
+		} else if f, err = hostmount.Open(m); err == nil && !m.Force && overlaps(path.Clean(m.Source), r.owner.State) {
+			held = append(held, f)
+			err = fmt.Errorf("mount of %s at %s: it shows the state folder of the gateway, %s; force: true allows it", m.Source, m.Target, r.owner.State)
 		}
 		if err != nil {
 			return nil, held, err
@@ -156,9 +159,12 @@ func (r *Runtime) mounts(spec runtime.Spec, uid, gid int) (mounts []shown, held 
 	return mounts, held, nil
 }
 
+// overlaps tells whether one of two folders lies in the other.
+func overlaps(a, b string) bool { return below(a, b) || below(b, a) }
+
 // planHost plans the root of a local command.
-func (o *order) planHost(spec runtime.Spec, mounts []shown) error {
-	var h host
+func (o *order) planHost(spec runtime.Spec, mounts []shown, state string) error {
+	h := host{private: state}
 	o.Argv = slices.Concat(spec.Command, spec.Args)
 	exec, more, err := h.program(o.Argv[0], spec.Dir, o.env["PATH"], mounts)
 	if err != nil {
