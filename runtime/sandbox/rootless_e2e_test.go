@@ -102,7 +102,10 @@ func runRootless(t *testing.T, uid uint32, group string) told {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	copied := filepath.Join(dir, "gateway")
+	copied := filepath.Join(dir, "bin", "gateway")
+	if err := os.Mkdir(filepath.Dir(copied), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	from, err := os.Open(self)
 	if err != nil {
 		t.Fatal(err)
