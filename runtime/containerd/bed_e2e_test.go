@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 
 func run(m *testing.M) (code int, err error) {
 	if len(os.Args) > 1 && os.Args[1] == gatewayArg {
-		return 0, gateway(os.Args[2:])
+		return 0, gateway()
 	}
 	if bed, err = testbed.Enter(os.Getenv("GATEHOUSE_CACHE")); err != nil {
 		return 1, err
