@@ -21,14 +21,17 @@ const plainKind = "process"
 func (a *app) kinds() *config.Kinds {
 	return &config.Kinds{
 		Runtimes: map[string]config.Factory[runtime.Runtime]{
-			plainKind: config.FactoryOf(a.process),
-			"sandbox": config.FactoryAt(a.sandbox),
+			plainKind:    config.FactoryOf(a.process),
+			"sandbox":    config.FactoryAt(a.sandbox),
+			"containerd": config.FactoryAt(a.containerd),
+			"auto":       config.FactoryAt(a.auto),
 		},
 		Secrets: map[string]config.Factory[secrets.Provider]{
 			"env": config.FactoryOf(a.environment),
 		},
 		Plain:     plainKind,
 		Confine:   "sandbox",
+		Driver:    "auto",
 		Remote:    a.remote,
 		StateHome: a.xdg("XDG_STATE_HOME", ".local/state"),
 	}

@@ -1,5 +1,6 @@
-// Command quickstart serves a gateway with two small servers behind one URL,
-// without any configuration:
+// Command quickstart serves a gateway with three small servers behind one URL,
+// without any configuration: two inside this program, and one that is
+// confined, in a container where containerd is there, else in a sandbox:
 //
 //	go run ./examples/quickstart
 //
@@ -22,12 +23,21 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/gateway"
 	"github.com/gatehouse-mcp/gatehouse/runtime/inproc"
+	"github.com/gatehouse-mcp/gatehouse/runtime/sandbox"
 )
 
 // port is where clients find the gateway, unless it is taken.
 const port = "8811"
 
 func main() {
+	sandbox.Init() // this process may be the inside of a sandbox
+	if len(os.Args) == 2 && os.Args[1] == peekArg {
+		if err := servePeek(); err != nil {
+			fmt.Fprintln(os.Stderr, "peek:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	listen := flag.String("listen", "", "serve at `HOST:PORT` instead of 127.0.0.1:"+port)
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -40,14 +50,25 @@ func main() {
 
 // run serves until ctx ends.
 func run(ctx context.Context, listen string, stdout, stderr io.Writer) error {
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	servers := []gateway.Server{
+		{Name: "clock", Launcher: inproc.New(newClock(time.Now), nil)},
+		// One for all, so that every client finds the same notes.
+		{Name: "notes", Launcher: inproc.New(newNotes(), nil), Instance: gateway.Shared},
+	}
+	how := ""
+	cage, err := confine(ctx, log)
+	if err == nil {
+		defer cage.close()
+		servers = append(servers, cage.server)
+		how = cage.how
+	} else {
+		fmt.Fprintf(stderr, "The third server, \"peek\", is left out, since nothing can confine it here:\n%v\n\n", err)
+	}
 	gw, err := gateway.New(&gateway.Options{
-		Servers: []gateway.Server{
-			{Name: "clock", Launcher: inproc.New(newClock(time.Now), nil)},
-			// One for all, so that every client finds the same notes.
-			{Name: "notes", Launcher: inproc.New(newNotes(), nil), Instance: gateway.Shared},
-		},
-		Instructions: "A clock and a place for notes.",
-		Logger:       slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Servers:      servers,
+		Instructions: "A clock, a place for notes, and a look at the inside of a confinement.",
+		Logger:       log,
 	})
 	if err != nil {
 		return err
@@ -63,7 +84,7 @@ func run(ctx context.Context, listen string, stdout, stderr io.Writer) error {
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
-	hello(stdout, "http://"+l.Addr().String()+"/mcp")
+	hello(stdout, how, "http://"+l.Addr().String()+"/mcp")
 
 	select {
 	case err := <-served:
@@ -90,13 +111,14 @@ func open(listen string, stderr io.Writer) (net.Listener, error) {
 	return l, err
 }
 
-func hello(w io.Writer, url string) {
-	fmt.Fprintf(w, `The gateway serves two MCP servers, "clock" and "notes", at
-
-    %[1]s
-
-They run inside this program: nothing confines them.
-
+// hello says what is served, and what confines it.
+func hello(w io.Writer, how, url string) {
+	fmt.Fprintf(w, "The gateway serves these MCP servers at\n\n    %s\n\n", url)
+	fmt.Fprintf(w, "    clock  in this program, which confines nothing\n    notes  in this program, which confines nothing\n")
+	if how != "" {
+		fmt.Fprintf(w, "    peek   confined: %s\n", how)
+	}
+	fmt.Fprintf(w, `
 Paste this into the configuration of an MCP client:
 
     {"mcpServers": {"gatehouse": {"type": "http", "url": "%[1]s"}}}
@@ -104,7 +126,13 @@ Paste this into the configuration of an MCP client:
 or look at it with the MCP Inspector:
 
     npx @modelcontextprotocol/inspector --cli %[1]s --transport http --method tools/list
-
-Ctrl-C ends it.
 `, url)
+	if how != "" {
+		fmt.Fprintf(w, `
+and ask "peek" what it sees of this machine:
+
+    npx @modelcontextprotocol/inspector --cli %[1]s --transport http --method tools/call --tool-name peek__look --tool-arg folder=/root
+`, url)
+	}
+	fmt.Fprint(w, "\nCtrl-C ends it.\n")
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
@@ -18,13 +19,16 @@ import (
 	"github.com/mark3labs/mcp-go/client"
 	"github.com/mark3labs/mcp-go/client/transport"
 	"github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/gatehouse-mcp/gatehouse/runtime/sandbox"
 )
 
 // asProgram makes the test binary be the program.
 const asProgram = "QUICKSTART_TEST_IS_PROGRAM"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
+	sandbox.Init()
+	if os.Getenv(asProgram) != "" || len(os.Args) == 2 && os.Args[1] == peekArg {
 		main()
 		return
 	}
@@ -128,7 +132,7 @@ func call(t *testing.T, c *client.Client, tool string, args map[string]any) stri
 func TestQuickstart(t *testing.T) {
 	t.Parallel()
 	p := start(t)
-	for _, want := range []string{`{"mcpServers": {"gatehouse": {"type": "http", "url": "` + p.url + `"}}}`, "nothing confines them"} {
+	for _, want := range []string{`{"mcpServers": {"gatehouse": {"type": "http", "url": "` + p.url + `"}}}`, "in this program, which confines nothing"} {
 		if !strings.Contains(p.output.String(), want) {
 			t.Errorf("the output has no %s:\n%s", want, p.output.String())
 		}
@@ -143,7 +147,14 @@ func TestQuickstart(t *testing.T) {
 	for _, tool := range tools.Tools {
 		names = append(names, tool.Name)
 	}
-	if got, want := strings.Join(names, " "), "clock__now clock__until notes__find notes__remove notes__write"; got != want {
+	want := "clock__now clock__until notes__find notes__remove notes__write"
+	if confined := strings.Contains(p.output.String(), "peek   confined: "); confined {
+		want += " peek__connect peek__look"
+		peek(t, c)
+	} else if !strings.Contains(p.stderr.String(), "nothing can confine it here") {
+		t.Errorf("nothing says why there is no server \"peek\":\n%s", p.stderr.String())
+	}
+	if got := strings.Join(names, " "); got != want {
 		t.Errorf("tools: %s, want %s", got, want)
 	}
 	if now := call(t, c, "clock__now", map[string]any{"zone": "Asia/Kolkata"}); !strings.HasSuffix(now, "+05:30") {
@@ -197,6 +208,26 @@ func TestQuickstart(t *testing.T) {
 		}
 	case <-time.After(time.Minute):
 		t.Error("the program does not end on SIGTERM")
+	}
+}
+
+// peek: the confined server sees nothing of this machine.
+func peek(t *testing.T, c *client.Client) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := call(t, c, "peek__look", map[string]any{"folder": filepath.Dir(file)}); !strings.Contains(got, "no such file") {
+		t.Errorf("look: %s", got)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if got := call(t, c, "peek__connect", map[string]any{"address": l.Addr().String()}); !strings.Contains(got, "refused") {
+		t.Errorf("connect: %s", got)
 	}
 }
 

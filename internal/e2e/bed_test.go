@@ -30,11 +30,14 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (int, error) {
+	leave, err := enter()
+	if err != nil {
+		return 1, err
+	}
 	bed.folder = os.Getenv("GATEHOUSE_CACHE")
 	if bed.folder == "" {
 		bed.folder = filepath.Join("..", "..", ".cache", "testbed")
 	}
-	var err error
 	if bed.folder, err = filepath.Abs(bed.folder); err != nil {
 		return 1, err
 	}
@@ -50,7 +53,8 @@ func run(m *testing.M) (int, error) {
 		return 1, err
 	}
 	defer os.RemoveAll(built.folder)
-	return m.Run(), nil
+	code := m.Run()
+	return code, leave()
 }
 
 // built holds the programs of this project that the tests run.
