@@ -28,24 +28,25 @@ import (
 type confinement struct {
 	server gateway.Server
 	how    string // in a sentence
+	why    string // it is that
 	close  func()
 }
 
 // confine puts this program, as the server "peek", into a container where
 // containerd is there, else into the sandbox.
 func confine(ctx context.Context, log *slog.Logger) (_ *confinement, err error) {
-	state, err := os.MkdirTemp("", "gatehouse-quickstart-")
+	folder, err := os.MkdirTemp("", "gatehouse-quickstart-")
 	if err != nil {
 		return nil, err
 	}
-	c := &confinement{close: func() { _ = os.RemoveAll(state) }}
+	c := &confinement{close: func() { _ = os.RemoveAll(folder) }}
 	defer func() {
 		if err != nil {
 			c.close()
 		}
 	}()
 	// The copy lies where a confined server may see it.
-	program := filepath.Join(state, "bin", "quickstart")
+	program, state := filepath.Join(folder, "bin", "quickstart"), filepath.Join(folder, "state")
 	if err := copySelf(program); err != nil {
 		return nil, err
 	}
@@ -54,25 +55,26 @@ func confine(ctx context.Context, log *slog.Logger) (_ *confinement, err error) 
 		return nil, err
 	}
 	spec := runtime.Spec{Command: []string{program, peekArg}}
-	driver := runtime.Runtime(rt)
+	driver, why := rt.Driver(), rt.Why()
 	if rt.Chosen() == auto.Containerd {
 		if static(program) {
-			spec.Image, err = image(program, filepath.Join(state, "image"))
+			spec.Image, err = image(program, filepath.Join(folder, "image"))
 			spec.Command = []string{"/quickstart", peekArg}
 		} else { // it needs libraries, which the sandbox shows
 			_ = rt.Close()
 			driver, err = sandbox.New(state, &sandbox.Options{Logger: log})
+			why = "this program needs libraries, which a container of it would lack"
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
-	c.how = runtime.Describe(driver)
+	c.how, c.why = runtime.Describe(driver), why
 	c.close = func() {
 		if d, ok := driver.(io.Closer); ok {
 			_ = d.Close()
 		}
-		_ = os.RemoveAll(state)
+		_ = os.RemoveAll(folder)
 	}
 	c.server = gateway.Server{Name: "peek", Launcher: runtime.Of(driver, spec)}
 	return c, nil

@@ -56,12 +56,12 @@ func run(ctx context.Context, listen string, stdout, stderr io.Writer) error {
 		// One for all, so that every client finds the same notes.
 		{Name: "notes", Launcher: inproc.New(newNotes(), nil), Instance: gateway.Shared},
 	}
-	how := ""
+	how, why := "", ""
 	cage, err := confine(ctx, log)
 	if err == nil {
 		defer cage.close()
 		servers = append(servers, cage.server)
-		how = cage.how
+		how, why = cage.how, cage.why
 	} else {
 		fmt.Fprintf(stderr, "The third server, \"peek\", is left out, since nothing can confine it here:\n%v\n\n", err)
 	}
@@ -84,7 +84,7 @@ func run(ctx context.Context, listen string, stdout, stderr io.Writer) error {
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
-	hello(stdout, how, "http://"+l.Addr().String()+"/mcp")
+	hello(stdout, how, why, "http://"+l.Addr().String()+"/mcp")
 
 	select {
 	case err := <-served:
@@ -112,11 +112,11 @@ func open(listen string, stderr io.Writer) (net.Listener, error) {
 }
 
 // hello says what is served, and what confines it.
-func hello(w io.Writer, how, url string) {
+func hello(w io.Writer, how, why, url string) {
 	fmt.Fprintf(w, "The gateway serves these MCP servers at\n\n    %s\n\n", url)
 	fmt.Fprintf(w, "    clock  in this program, which confines nothing\n    notes  in this program, which confines nothing\n")
 	if how != "" {
-		fmt.Fprintf(w, "    peek   confined: %s\n", how)
+		fmt.Fprintf(w, "    peek   confined: %s\n           since %s\n", how, why)
 	}
 	fmt.Fprintf(w, `
 Paste this into the configuration of an MCP client:

@@ -54,6 +54,9 @@ type Runtime struct {
 	chosen, why string
 }
 
+// Driver returns the driver that was chosen.
+func (r *Runtime) Driver() runtime.Runtime { return r.driver }
+
 var (
 	_ runtime.Runtime   = (*Runtime)(nil)
 	_ runtime.Chooser   = (*Runtime)(nil)
