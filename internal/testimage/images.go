@@ -21,7 +21,6 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
 // Images builds images, each once. It is safe for concurrent use.
@@ -94,7 +93,7 @@ func (i *Images) image(name string, entrypoint []string, c v1.Config, fill func(
 	}); err != nil {
 		return nil, err
 	}
-	l, err := tarball.LayerFromFile(file)
+	l, err := plainLayer(file)
 	if err != nil {
 		return nil, err
 	}

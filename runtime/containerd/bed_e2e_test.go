@@ -130,11 +130,14 @@ func start(t testing.TB, r *Runtime, spec runtime.Spec) *instance {
 // call calls a method, and returns its result.
 func call(t testing.TB, i runtime.Instance, method string, params any) (map[string]any, error) {
 	t.Helper()
-	raw, err := json.Marshal(params)
-	if err != nil {
-		t.Fatal(err)
+	m := &transport.Message{ID: json.RawMessage("1"), Method: method}
+	if params != nil {
+		raw, err := json.Marshal(params)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Params = raw
 	}
-	m := &transport.Message{ID: json.RawMessage("1"), Method: method, Params: raw}
 	reply, err := i.Conn().Call(bounded(t), m, nil)
 	if err != nil {
 		return nil, err

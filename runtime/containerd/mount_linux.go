@@ -21,10 +21,10 @@ import (
 // what was checked of each source, so that what is mounted can be compared.
 type mounts struct {
 	list    []specs.Mount
-	sources []source
+	sources []hostSource
 }
 
-type source struct {
+type hostSource struct {
 	mount runtime.Mount
 	file  *os.File
 }
@@ -65,7 +65,7 @@ func (r *Runtime) mounts(spec runtime.Spec, u user, class Class) (_ *mounts, err
 			if err != nil {
 				return nil, err
 			}
-			m.sources = append(m.sources, source{want, f})
+			m.sources = append(m.sources, hostSource{want, f})
 			m.list = append(m.list, bind(want.Source, want.Target, want.Writable, class))
 			continue
 		}
