@@ -1,2 +1,102 @@
-// Package containerd runs each server in a container of its own.
+// Package containerd runs each server in a container of its own, by a
+// containerd daemon (version 2) of the same machine.
+//
+//	rt, err := containerd.New("/var/lib/gatehouse", &containerd.Options{
+//		Keychain: authn.DefaultKeychain,
+//	})
+//	if err != nil {
+//		log.Fatal(err)
+//	}
+//	defer rt.Close()
+//	if _, err := rt.Reap(ctx); err != nil { // what killed gateways have left
+//		log.Print(err)
+//	}
+//	files := runtime.Of(rt, runtime.Spec{
+//		Image:  "docker.io/mcp/filesystem@sha256:…",
+//		Args:   []string{"/docs"},
+//		Mounts: []runtime.Mount{{Source: "/srv/docs", Target: "/docs"}},
+//	})
+//
+// It needs root on Linux, and containerd in the same PID namespace. While
+// containerd is away, starts fail and name its address; the driver connects
+// again by itself. A Spec that is Unconfined or has no image is refused with
+// [runtime.ErrCannotEnforce].
+//
+// # What holds a server
+//
+//   - Own PID, IPC, UTS, mount, network and cgroup namespaces.
+//   - Limits by control groups, of either version: CPU, memory without swap,
+//     processes. When any process of it is killed for memory, all of it is,
+//     and the reason says so.
+//   - No capabilities, no new privileges, containerd's default filter of
+//     system calls for the machine's own architecture (32-bit programs do not
+//     run), masked and read-only places of /proc and /sys, no core dumps,
+//     Limits.Files descriptors, an OOM score 500 above the gateway's.
+//   - A read-only root. It can write to /tmp, of Limits.Tmp bytes, and to
+//     /dev/shm, of at most 16 MiB; both count as memory, and from neither can
+//     anything be executed. There is no /run.
+//   - No network but its own loopback, or with a network.allow the way out
+//     through runtime/egress, with its resolver in /etc/resolv.conf and the
+//     variables HTTP_PROXY, HTTPS_PROXY and NO_PROXY.
+//
+// # Who it runs as
+//
+// Spec.User, as numbers; without a group the group's number is the user's. Else
+// the image's own user and its groups, but neither root nor in root's group;
+// else [runtime.DefaultUser], with /tmp as its HOME. User "0" is the only way
+// to root, which has no capabilities either.
+//
+// Command replaces the entrypoint and the arguments of the image. Args without
+// a Command replace the arguments alone.
+//
+// The environment is the image's, PATH ([DefaultPath] where it has none), HOME,
+// what egress needs, and the Env of the Spec, which goes first. containerd
+// keeps it with the container, in its database and below /run, as long as the
+// container is there: both are root's alone.
+//
+// # Mounts and volumes
+//
+// A mount shows what its source names, and what is mounted below, without
+// set-user-ID programs and devices. The source is opened without following
+// symbolic links and checked first; runc mounts it by its name, and before the
+// server runs, what was mounted is compared with what was checked. A runtime
+// class that hides what it mounts cannot have mounts of the host.
+//
+// A volume is a folder below volumes in the state folder, for the server, the
+// Spec's Owner and its name; it belongs to the server's user and outlives the
+// instance. Nothing bounds its size but the file system that the state folder
+// is on: put that on one of its own, or on one with project quotas.
+//
+// # Images
+//
+//   - REPOSITORY@DIGEST or REPOSITORY:TAG, pulled with the credentials of
+//     [Options.Keychain]. A tag is asked for once in the life of a Runtime.
+//   - oci:PATH[:TAG], an OCI layout folder. What is there now counts.
+//   - docker-archive:PATH, a tarball with one image, as `docker save` writes it.
+//   - containerd:NAME, already in containerd's namespace.
+//
+// A pull outlives the start that began it. Images stay when the Runtime is
+// closed; [Runtime.Prune] removes those that nobody uses.
+//
+// # Runtime classes
+//
+// The class "" is runc, "gvisor" is gVisor's runsc with the systrap platform.
+// Its kernel counts against the limit of processes: one below 128 is refused.
+// [Options.Classes] adds others.
+//
+// # What is left behind
+//
+// Nothing, once Stop and Close have returned. Everything in containerd carries
+// the id of the gateway, the boot and the state folder as labels. A gateway
+// that was killed leaves its containers running; [Runtime.Reap] of the next one
+// on the same state folder removes them, and touches nothing of a gateway that
+// lives. An instance outlives a restart of containerd of up to five seconds;
+// after that it is killed, and ends as disconnected. Containers that cannot be
+// removed then are removed when containerd is back.
+//
+// # Standard error
+//
+// The last 20 lines are kept, at most 4 KiB of each, for the reason that is
+// given when a server ends; of a server with a Port, those of its standard
+// output as well. Values of the environment are redacted in them.
 package containerd

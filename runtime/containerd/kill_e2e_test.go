@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/containerd/containerd/v2/core/snapshots"
+	"golang.org/x/sys/unix"
 
 	"github.com/gatehouse-mcp/gatehouse/runtime"
 )
@@ -31,12 +32,17 @@ type order struct {
 	State                                string
 	Address, SocketDir, RuncRoot, Binary string
 	Share                                bool
+	Own                                  bool   // it has a mount namespace of its own
+	Hide                                 string // and there something else at this path
 	Spec                                 runtime.Spec
 	Count                                int
 }
 
 func orderOf(state string, o *Options, spec runtime.Spec, count int) order {
-	return order{state, o.Address, o.SocketDir, o.RuncRoot, o.RuncBinary, o.ShareShims, spec, count}
+	return order{
+		State: state, Address: o.Address, SocketDir: o.SocketDir, RuncRoot: o.RuncRoot, Binary: o.RuncBinary,
+		Share: o.ShareShims, Spec: spec, Count: count,
+	}
 }
 
 func gateway() error {
@@ -48,6 +54,11 @@ func gateway() error {
 	var o order
 	if err := json.Unmarshal(line, &o); err != nil {
 		return err
+	}
+	if o.Hide != "" {
+		if err := unix.Mount("tmpfs", o.Hide, "tmpfs", 0, ""); err != nil {
+			return err
+		}
 	}
 	r, err := New(o.State, &Options{
 		Address: o.Address, SocketDir: o.SocketDir, RuncRoot: o.RuncRoot, RuncBinary: o.Binary, ShareShims: o.Share,
@@ -76,6 +87,9 @@ func startChild(t *testing.T, o order) *child {
 	t.Helper()
 	c := &child{cmd: exec.Command(os.Args[0], gatewayArg)}
 	c.cmd.Stderr = os.Stderr
+	if o.Own {
+		c.cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	}
 	in, err := c.cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -145,6 +159,32 @@ func belongings(t *testing.T, r *Runtime, id string) (boxes, snaps, leased int) 
 		t.Fatal(err)
 	}
 	return len(all), snaps, len(l)
+}
+
+// TestOtherMounts: a gateway with a mount namespace of its own, as systemd
+// makes them, can still show its servers what containerd sees as well; what it
+// alone sees is refused.
+func TestOtherMounts(t *testing.T) {
+	d := bed.Containerd(t)
+	dir := t.TempDir()
+	spec := probe(t)
+	spec.Mounts = []runtime.Mount{{Source: dir, Target: "/mnt/x"}, {Volume: "v", Target: "/mnt/v"}}
+	o := orderOf(t.TempDir(), options(d), spec, 1)
+	o.Own = true
+	startChild(t, o).close(t)
+
+	o.Hide = dir
+	c := exec.Command(os.Args[0], gatewayArg)
+	c.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	line, err := json.Marshal(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Stdin = strings.NewReader(string(line) + "\n")
+	out, err := c.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "mount of "+dir) || !strings.Contains(string(out), "cannot be enforced") {
+		t.Errorf("a mount that containerd sees otherwise: %v, %s", err, out)
+	}
 }
 
 // TestReap kills one of two gateways of one state folder. What it had goes,

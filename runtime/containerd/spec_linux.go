@@ -132,6 +132,9 @@ func nativeArch() specs.Arch {
 // says, Args alone replace what the image passes to its entrypoint.
 func arguments(spec runtime.Spec, c imagespec.ImageConfig) ([]string, error) {
 	if len(spec.Command) > 0 {
+		if spec.Command[0] == "" {
+			return nil, errors.New("the command is empty")
+		}
 		return slices.Concat(spec.Command, spec.Args), nil
 	}
 	tail := c.Cmd
