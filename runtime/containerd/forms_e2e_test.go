@@ -5,6 +5,7 @@ package containerd
 import (
 	"context"
 	"errors"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/testimage"
@@ -205,5 +207,52 @@ func TestProgramAndUserOfTheImage(t *testing.T) {
 	}
 	if dir, err := os.Readlink(filepath.Join("/proc", itoa(i.pid), "cwd")); err != nil || dir != "/tmp" {
 		t.Errorf("the working directory is %q, %v", dir, err)
+	}
+}
+
+// keychain has one pair for one registry.
+type keychain struct{ host, user, password string }
+
+func (k keychain) Resolve(r authn.Resource) (authn.Authenticator, error) {
+	if r.RegistryStr() != k.host {
+		return authn.Anonymous, nil
+	}
+	return &authn.Basic{Username: k.user, Password: k.password}, nil
+}
+
+// TestCredentials: a registry that wants a password gets the keychain's.
+func TestCredentials(t *testing.T) {
+	d := bed.Containerd(t)
+	reg := testimage.Registry(t)
+	image := reg.Push(t, built.Static(t, probePackage), "private/probe")
+	inner := reg.Config.Handler
+	reg.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if u, p, ok := r.BasicAuth(); !ok || u != "me" || p != "secret" {
+			w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		inner.ServeHTTP(w, r)
+	})
+	for password, ok := range map[string]bool{"": false, "wrong-password": false, "secret": true} {
+		r := newRuntime(t, d, func(o *Options) {
+			o.Namespace = "with-" + word("x"+password, 20)
+			o.Insecure = []string{reg.Host}
+			if password != "" {
+				o.Keychain = keychain{reg.Host, "me", password}
+			}
+		})
+		i, err := r.Start(bounded(t), runtime.Spec{Name: "probe", Image: image})
+		if ok && err != nil || !ok && (err == nil || strings.Contains(err.Error(), "wrong-password")) {
+			t.Errorf("password %q: %v", password, err)
+		}
+		if err == nil {
+			initialize(t, i)
+		}
+	}
+	// A registry is spoken to with TLS unless it is listed.
+	r := newRuntime(t, d, func(o *Options) { o.Namespace = "strict"; o.Keychain = keychain{reg.Host, "me", "secret"} })
+	if _, err := r.Start(bounded(t), runtime.Spec{Name: "probe", Image: image}); err == nil {
+		t.Error("a password was sent without TLS")
 	}
 }

@@ -88,7 +88,7 @@ func newInstance(r *Runtime, spec runtime.Spec, class Class) *instance {
 	return i
 }
 
-// run executes the server's program, and returns when it can be spoken to.
+// run executes the server's program.
 func (i *instance) run(ctx context.Context) error {
 	_, err := i.r.client.TaskService().Start(ctx, &tasks.StartRequest{ContainerID: i.id})
 	if err != nil {
@@ -98,10 +98,7 @@ func (i *instance) run(ctx context.Context) error {
 	i.r.instances[i.id] = i
 	i.r.mu.Unlock()
 	go i.watch()
-	if i.spec.Port == 0 {
-		return nil
-	}
-	return i.awaitPort(ctx)
+	return nil
 }
 
 // abandon ends a start that failed.

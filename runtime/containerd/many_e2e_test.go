@@ -4,6 +4,7 @@ package containerd
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	goruntime "runtime"
@@ -82,12 +83,12 @@ func TestManyAtOnce(t *testing.T) {
 			for range 3 {
 				t.Logf("20 starts took %v", round(20))
 			}
+			var last string
+			defer func() { t.Log(last) }()
 			eventually(t, 10*time.Second, "counts return to the start", func() bool {
 				now := count(t)
 				ok := now.fds <= before.fds+1 && now.goroutines <= before.goroutines && now.netns <= before.netns
-				if !ok {
-					t.Logf("before %+v, now %+v", before, now)
-				}
+				last = fmt.Sprintf("before %+v, now %+v", before, now)
 				return ok
 			})
 		})
@@ -185,4 +186,61 @@ func TestPort(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestStartsThatAreGivenUp: whenever the context of a start ends, nothing is
+// left of it.
+func TestStartsThatAreGivenUp(t *testing.T) {
+	d := bed.Containerd(t)
+	r := newRuntime(t, d, nil)
+	spec := probe(t)
+	if err := start(t, r, spec).Stop(bounded(t)); err != nil {
+		t.Fatal(err)
+	}
+	before := count(t)
+	var all sync.WaitGroup
+	for n := range 40 {
+		all.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(n)*4*time.Millisecond)
+			defer cancel()
+			i, err := r.Start(ctx, spec)
+			if err == nil {
+				_ = i.Stop(bounded(t))
+			}
+		})
+		if n%4 == 3 {
+			all.Wait()
+		}
+	}
+	all.Wait()
+	var last string
+	defer func() { t.Log(last) }()
+	eventually(t, 20*time.Second, "nothing is left", func() bool {
+		b, s, _ := belongings(t, r, r.owner.ID)
+		now := count(t)
+		ok := b+s == 0 && len(d.Shims()) == 0 && now.fds <= before.fds+1 && now.goroutines <= before.goroutines && now.netns <= before.netns
+		last = fmt.Sprintf("%d containers, %d snapshots, %d shims, before %+v, now %+v", b, s, len(d.Shims()), before, now)
+		return ok
+	})
+	initialize(t, start(t, r, spec))
+}
+
+// TestCloseDuringStarts: Close ends starts that are under way.
+func TestCloseDuringStarts(t *testing.T) {
+	d := bed.Containerd(t)
+	r := newRuntime(t, d, nil)
+	spec := probe(t)
+	if err := start(t, r, spec).Stop(bounded(t)); err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() { _, _ = r.Start(bounded(t), spec) })
+	}
+	time.Sleep(30 * time.Millisecond)
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	all.Wait()
+	nothingOf(t, d, r)
 }

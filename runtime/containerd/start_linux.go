@@ -31,8 +31,15 @@ import (
 // gcRoot has containerd's garbage collector keep what has no container yet.
 const gcRoot = "containerd.io/gc.root"
 
+// Bounds of a start that is given up: containerd finishes what it has begun,
+// since it would leave half of it otherwise.
+const (
+	giveUp = time.Second      // to end in good order
+	finish = 30 * time.Second // for a step that was begun
+)
+
 // Start implements [runtime.Runtime].
-func (r *Runtime) Start(ctx context.Context, spec runtime.Spec) (_ runtime.Instance, err error) {
+func (r *Runtime) Start(ctx context.Context, spec runtime.Spec) (runtime.Instance, error) {
 	ref, class, err := r.check(spec)
 	if err != nil {
 		return nil, err
@@ -41,18 +48,52 @@ func (r *Runtime) Start(ctx context.Context, spec runtime.Spec) (_ runtime.Insta
 	if err != nil {
 		return nil, err
 	}
-	defer func() { leave(err == nil) }()
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	defer context.AfterFunc(r.starts, cancel)()
-	i, err := r.begin(ctx, spec, ref, class)
-	if err == nil {
-		return i, nil
+	defer cancel()
+	fail := func(err error) error {
+		if r.starts.Err() != nil {
+			err = errClosed
+		}
+		return fmt.Errorf("starting server %s in a container: %w", spec.Name, err)
 	}
-	if r.starts.Err() != nil {
-		err = errClosed
+
+	type result struct {
+		i   *instance
+		err error
 	}
-	return nil, fmt.Errorf("starting server %s in a container: %w", spec.Name, err)
+	results := make(chan result, 1)
+	var taken atomic.Bool // by one of the two: the result, or nobody waits for it
+	go func() {           // Close waits for it
+		i, err := r.begin(ctx, spec, ref, class)
+		if err == nil && !taken.CompareAndSwap(false, true) {
+			i.abandon()
+			err = ctx.Err()
+		}
+		leave(err == nil)
+		results <- result{i, err}
+	}()
+	var late <-chan time.Time
+	done := ctx.Done()
+	for {
+		select {
+		case res := <-results:
+			if res.err != nil {
+				return nil, fail(res.err)
+			}
+			return res.i, nil
+		case <-done:
+			done = nil
+			t := time.NewTimer(giveUp)
+			defer t.Stop()
+			late = t.C
+		case <-late:
+			late = nil
+			if taken.CompareAndSwap(false, true) {
+				return nil, fail(ctx.Err())
+			}
+		}
+	}
 }
 
 // begin gets ready what a container needs, and starts it.
@@ -98,7 +139,10 @@ func (r *Runtime) launch(ctx context.Context, spec runtime.Spec, class Class, wh
 			i.abandon()
 		}
 	}()
-	ctx = r.within(ctx)
+	// A step that was begun is finished, and no other is begun.
+	asked := ctx
+	ctx, cancel := context.WithTimeout(r.within(context.WithoutCancel(ctx)), finish)
+	defer cancel()
 
 	// The file system.
 	mine := labels(r.owner)
@@ -149,6 +193,9 @@ func (r *Runtime) launch(ctx context.Context, spec runtime.Spec, class Class, wh
 	if err != nil {
 		return nil, err
 	}
+	if err := asked.Err(); err != nil {
+		return nil, err
+	}
 	body, err := typeurl.MarshalAny(s)
 	if err != nil {
 		return nil, fmt.Errorf("encoding its spec: %w", err)
@@ -179,8 +226,16 @@ func (r *Runtime) launch(ctx context.Context, spec runtime.Spec, class Class, wh
 	if err := i.connect(); err != nil {
 		return nil, err
 	}
+	if err := asked.Err(); err != nil {
+		return nil, err
+	}
 	if err := i.run(ctx); err != nil {
 		return nil, err
+	}
+	if spec.Port != 0 {
+		if err := i.awaitPort(asked); err != nil {
+			return nil, err
+		}
 	}
 	return i, nil
 }
