@@ -45,6 +45,7 @@ func Enter(cache string) (*Bed, error) {
 	if cache, err = filepath.Abs(cache); err != nil {
 		return nil, err
 	}
+	sweep()
 	b := &Bed{Cache: cache}
 	var errs []error
 	for _, p := range programs {

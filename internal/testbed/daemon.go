@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -43,15 +44,19 @@ type Daemon struct {
 	Sockets string // those of its shims
 	Runc    string // for the state of runc and runsc, which is shared by default
 
-	bed *Bed
-	cmd *exec.Cmd
+	bed  *Bed
+	cmd  *exec.Cmd
+	lock *os.File
 }
+
+// folders is what the paths of daemons' folders begin with: short ones.
+const folders = "/tmp/gh-"
 
 // Containerd starts a daemon for a test. At the end of the test it is stopped
 // and its folder removed; containers that are still there then fail the test.
 func (b *Bed) Containerd(t testing.TB) *Daemon {
 	t.Helper()
-	dir, err := os.MkdirTemp("/tmp", "gh") // not the test's: its path is too long
+	dir, err := os.MkdirTemp(path.Dir(folders), path.Base(folders)) // not the test's: its path is too long
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,6 +65,9 @@ func (b *Bed) Containerd(t testing.TB) *Daemon {
 		State: dir + "/state", Sockets: dir + "/s", Runc: dir + "/runc",
 	}
 	t.Cleanup(func() { d.end(t) })
+	if d.lock, err = hold(dir); err != nil {
+		t.Fatal(err)
+	}
 	for _, sub := range []string{"root", "state", "t", "s", "runc"} {
 		if err := os.Mkdir(filepath.Join(dir, sub), 0o711); err != nil {
 			t.Fatal(err)
@@ -179,6 +187,9 @@ func (d *Daemon) end(t testing.TB) {
 	}
 	if sockets, err := os.ReadDir(d.Sockets); err == nil && len(sockets) > 0 {
 		t.Errorf("left behind: %d sockets of shims", len(sockets))
+	}
+	if d.lock != nil {
+		_ = d.lock.Close()
 	}
 	if err := os.RemoveAll(d.Dir); err != nil && !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("removing the folder of containerd: %v", err)

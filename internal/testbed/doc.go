@@ -29,6 +29,7 @@
 //	}
 //
 // A daemon fails its test when anything is left at its end: shims, processes,
-// control groups, mounts. Everything here needs root on Linux and the build
-// tag e2e; without the tag the package is empty.
+// mounts. What a test binary that was killed has left is removed by the next
+// one. Everything here needs root on Linux and the build tag e2e; without the
+// tag the package is empty.
 package testbed

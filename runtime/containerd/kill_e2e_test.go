@@ -68,7 +68,7 @@ func gateway() error {
 	}
 	for range o.Count {
 		if _, err := r.Start(context.Background(), o.Spec); err != nil {
-			return err
+			return errors.Join(err, r.Close())
 		}
 	}
 	fmt.Println(r.owner.ID)
