@@ -8,14 +8,12 @@ import (
 	"os"
 	"os/user"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 
 	gruntime "github.com/gatehouse-mcp/gatehouse/runtime"
-	"github.com/gatehouse-mcp/gatehouse/secrets"
 )
 
 // DefaultPath is the PATH of a server where none is given.
@@ -106,50 +104,4 @@ func executable(file string) (string, error) {
 		first = cmp.Or(first, err)
 	}
 	return "", first
-}
-
-// Redaction of plain values begins at this length: shorter ones are words
-// such as "debug" or "8080".
-const shortestPlain = 8
-
-var reference = regexp.MustCompile(`\$\{[^}]*\}`)
-
-// redactor replaces the values of an environment in what a server prints.
-func redactor(env map[string]secrets.Value) *strings.Replacer {
-	var hidden []string
-	hide := func(s string, least int) {
-		for line := range strings.SplitSeq(s, "\n") { // the output is read by line
-			if line = strings.TrimSpace(line); len(line) >= least {
-				hidden = append(hidden, line)
-			}
-		}
-	}
-	for _, v := range env {
-		template, value := v.String(), v.Reveal()
-		switch {
-		case template == secrets.Redacted:
-			hide(value, shortestPlain)
-		case strings.HasPrefix(template, "secret://"):
-			hide(value, 1)
-		default: // text around references is none of the secret
-			hide(value, 1)
-			rest := value
-			for _, text := range reference.Split(strings.ReplaceAll(template, "$${", "${"), -1) {
-				secret, after, ok := strings.Cut(rest, text)
-				if !ok {
-					break
-				}
-				hide(secret, 1)
-				rest = after
-			}
-			hide(rest, 1)
-		}
-	}
-	slices.SortFunc(hidden, func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), cmp.Compare(a, b)) })
-	hidden = slices.Compact(hidden)
-	pairs := make([]string, 0, 2*len(hidden))
-	for _, s := range hidden {
-		pairs = append(pairs, s, secrets.Redacted)
-	}
-	return strings.NewReplacer(pairs...)
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/stderrtail"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
 	"github.com/gatehouse-mcp/gatehouse/transport"
 )
@@ -24,7 +25,7 @@ type instance struct {
 	tree   tree
 	conn   *transport.Stream
 	stdin  *os.File // our end; the conn writes to it
-	stderr *tail
+	stderr *stderrtail.Tail
 
 	exit  chan runtime.Exit
 	ended chan struct{} // closed when everything is gone and joined
@@ -69,16 +70,17 @@ func (r *Runtime) launch(ctx context.Context, spec runtime.Spec, c command) (_ r
 	for _, f := range []*os.File{c.stdin, c.stdout, c.stderr} {
 		_ = f.Close() // the command has them
 	}
-	i := &instance{
-		tree: t, stdin: stdin,
-		stderr: &tail{redact: redactor(spec.Env)},
-		exit:   make(chan runtime.Exit, 1),
-		ended:  make(chan struct{}),
-	}
+	var logged func(string)
 	if log := r.o.Logger; log != nil {
-		i.stderr.log = func(line string) {
+		logged = func(line string) {
 			log.LogAttrs(context.Background(), slog.LevelDebug, "output of a server", slog.String("server", spec.Name), slog.String("line", line))
 		}
+	}
+	i := &instance{
+		tree: t, stdin: stdin,
+		stderr: stderrtail.New(spec.Env, logged),
+		exit:   make(chan runtime.Exit, 1),
+		ended:  make(chan struct{}),
 	}
 	o := &transport.StreamOptions{Limits: transport.Limits{Body: int64(spec.MaxLine)}}
 	if f := r.o.OnGarbage; f != nil {
@@ -92,7 +94,7 @@ func (r *Runtime) launch(ctx context.Context, spec runtime.Spec, c command) (_ r
 // watch owns everything that belongs to the instance, until it has ended.
 func (i *instance) watch(stderr *os.File) {
 	var reading sync.WaitGroup
-	reading.Go(func() { i.stderr.read(stderr) })
+	reading.Go(func() { i.stderr.Read(stderr) })
 	gone := make(chan struct{})
 	reading.Go(func() { // a server that closes its output is of no more use
 		select {
@@ -131,7 +133,7 @@ func (i *instance) watch(stderr *os.File) {
 func (i *instance) outcome(out outcome) runtime.Exit {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	e := runtime.Exit{Reason: runtime.Exited, Code: out.code, Signal: out.signal, Stderr: i.stderr.last(), Err: out.err}
+	e := runtime.Exit{Reason: runtime.Exited, Code: out.code, Signal: out.signal, Stderr: i.stderr.Last(), Err: out.err}
 	switch {
 	case i.stopped:
 		e.Reason = runtime.Stopped
