@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"syscall"
 
 	"github.com/google/nftables"
@@ -96,8 +97,13 @@ func capture(six bool) error {
 		return fmt.Errorf("%w: nftables does not answer: %w", ErrUnsupported, err)
 	}
 	table := &nftables.Table{Name: "gatehouse", Family: nftables.TableFamilyINet}
-	c.AddTable(table) // deleting what is not there is an error
-	c.DelTable(table)
+	tables, err := c.ListTablesOfFamily(table.Family)
+	if err != nil {
+		return fmt.Errorf("%w: nftables does not answer: %w", ErrUnsupported, err)
+	}
+	if slices.ContainsFunc(tables, func(t *nftables.Table) bool { return t.Name == table.Name }) {
+		c.DelTable(table) // in one transaction with what follows; it takes some 10 ms, so not for nothing
+	}
 	c.AddTable(table)
 	accept := nftables.ChainPolicyAccept
 	chain := c.AddChain(&nftables.Chain{
