@@ -60,11 +60,12 @@
 // set-user-ID programs and devices. The source is opened without following
 // symbolic links and checked first; runc mounts it by its name, and before the
 // server runs, what was mounted is compared with what was checked. A runtime
-// class that hides what it mounts cannot have mounts of the host.
+// class that hides what it mounts cannot have mounts of the host. What holds
+// the gateway's state folder, or lies in it, needs force.
 //
 // A volume is a folder below volumes in the state folder, for the server, the
-// Spec's Owner and its name; it belongs to the server's user and outlives the
-// instance. Nothing bounds its size but the file system that the state folder
+// Spec's Owner and its name; it belongs to the server's user, is writable and
+// outlives the instance. Nothing bounds its size but the file system that the state folder
 // is on: put that on one of its own, or on one with project quotas.
 //
 // # Images

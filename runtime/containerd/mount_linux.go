@@ -65,6 +65,10 @@ func (r *Runtime) mounts(spec runtime.Spec, u user, class Class) (_ *mounts, err
 			if err != nil {
 				return nil, err
 			}
+			if !want.Force && overlap(filepath.Clean(want.Source), r.owner.State) {
+				_ = f.Close()
+				return nil, fmt.Errorf("mount of %s at %s: it shows the state folder of the gateway, %s; force: true allows it", want.Source, want.Target, r.owner.State)
+			}
 			m.sources = append(m.sources, hostSource{want, f})
 			m.list = append(m.list, bind(want.Source, want.Target, want.Writable, class))
 			continue
@@ -73,9 +77,17 @@ func (r *Runtime) mounts(spec runtime.Spec, u user, class Class) (_ *mounts, err
 		if err := makeVolume(p, u); err != nil {
 			return nil, fmt.Errorf("mount of volume %s at %s: %w", want.Volume, want.Target, err)
 		}
-		m.list = append(m.list, bind(p, want.Target, want.Writable, class))
+		m.list = append(m.list, bind(p, want.Target, true, class))
 	}
 	return m, nil
+}
+
+// overlap tells whether one of two folders lies in the other.
+func overlap(a, b string) bool {
+	below := func(p, folder string) bool {
+		return p == folder || folder == "/" || strings.HasPrefix(p, folder+"/")
+	}
+	return below(a, b) || below(b, a)
 }
 
 // verify fails unless what is mounted in a container is what was checked: the
