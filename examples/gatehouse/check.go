@@ -133,6 +133,9 @@ func confined(s string) string {
 // problems says what would keep a server from starting now.
 func (a *app) problems(ctx context.Context, cfg *config.Config, s *config.Server) []string {
 	var out []string
+	if s.Problem != "" {
+		out = append(out, s.Problem)
+	}
 	for _, ref := range s.Refs {
 		if _, err := cfg.Options.Secrets.Resolve(ctx, ref); err != nil {
 			out = append(out, err.Error())

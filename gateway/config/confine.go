@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -97,14 +98,18 @@ func (s *serverLoader) network(n node) []string {
 }
 
 // started makes the launcher of a Spec on a driver of a kind, and lets the
-// driver say beforehand what it would refuse.
+// driver say beforehand what it would refuse. What this machine cannot hold is
+// no fault of the file: that server does not start, and the others do.
 func (s *serverLoader) started(n node, d *Server, rt runtime.Runtime, kind string, spec runtime.Spec) runtime.Launcher {
 	d.Confined = kind
 	if c, ok := rt.(runtime.Chooser); ok && c.Chosen() != "" {
 		d.Confined = c.Chosen()
 	}
 	if c, ok := rt.(runtime.Checker); ok && !s.dec.Faulty(n) {
-		if err := c.Check(spec); err != nil {
+		switch err := c.Check(spec); {
+		case errors.Is(err, runtime.ErrCannotEnforce):
+			d.Problem = strings.ReplaceAll(err.Error(), "\n", "; ")
+		case err != nil:
 			s.dec.Fault(n, "%s", strings.ReplaceAll(err.Error(), "\n", "; "))
 			return nil
 		}

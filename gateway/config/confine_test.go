@@ -1,9 +1,14 @@
 package config_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/gatehouse-mcp/gatehouse/gateway/config"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
 )
 
@@ -71,4 +76,40 @@ servers:
 	if len(w.sites) != 1 || w.sites[0].State != cfg.State || cfg.State == "" {
 		t.Errorf("the driver was made for %+v, the state is %q", w.sites, cfg.State)
 	}
+}
+
+// TestProblemOfTheMachine: what a runtime cannot hold is told, and keeps no
+// other server from starting; what makes no sense is a fault of the file.
+func TestProblemOfTheMachine(t *testing.T) {
+	t.Parallel()
+	w := new(world)
+	kinds := w.kinds()
+	kinds.Runtimes["weak"] = config.FactoryOf(func(context.Context, *struct{}) (runtime.Runtime, error) {
+		return &weak{recorder{name: "weak"}}, nil
+	})
+	cfg, err := config.Load(t.Context(), write(t, "f.yaml", "runtime: {driver: weak}\nservers:\n  a: {image: x, class: gvisor}\n  b: {image: y}\n"), kinds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cfg.Close()
+	if s := cfg.Servers; s[0].Problem != "class cannot be enforced by this runtime: use another" || s[1].Problem != "" || len(cfg.Options.Servers) != 2 {
+		t.Errorf("servers: %+v", s)
+	}
+	_, err = config.Load(t.Context(), write(t, "f.yaml", "runtime: {driver: weak}\nservers:\n  a: {image: x, user: me}\n"), kinds)
+	if err == nil || !strings.HasSuffix(err.Error(), "f.yaml:3:6: servers.a: user is no number") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// weak is a runtime that cannot do everything.
+type weak struct{ recorder }
+
+func (*weak) Check(spec runtime.Spec) error {
+	switch {
+	case spec.Class != "":
+		return fmt.Errorf("class %w: use another", runtime.ErrCannotEnforce)
+	case spec.User == "me":
+		return errors.New("user is no number")
+	}
+	return nil
 }

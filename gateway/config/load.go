@@ -71,6 +71,7 @@ type Server struct {
 	Refs     []secrets.Ref            // the secrets that it needs, in env and headers
 	Disabled bool
 	Line     int
+	Problem  string // why its runtime will not start it on this machine; empty when nothing is known
 }
 
 // Kind says what a server is.

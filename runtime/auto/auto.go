@@ -126,6 +126,23 @@ func daemon(ctx context.Context, state string, o *containerd.Options) (driver, e
 	return d, nil
 }
 
+// Start implements [runtime.Runtime].
+func (r *Runtime) Start(ctx context.Context, spec runtime.Spec) (runtime.Instance, error) {
+	i, err := r.driver.Start(ctx, spec)
+	return i, r.because(err)
+}
+
+// Check implements [runtime.Checker].
+func (r *Runtime) Check(spec runtime.Spec) error { return r.because(r.driver.Check(spec)) }
+
+// because adds to what the sandbox cannot do why it was chosen.
+func (r *Runtime) because(err error) error {
+	if r.chosen != Sandbox || !errors.Is(err, runtime.ErrCannotEnforce) {
+		return err
+	}
+	return fmt.Errorf("%w (the sandbox was chosen since %s)", err, r.why)
+}
+
 // Chosen returns which driver was chosen: [Containerd] or [Sandbox].
 func (r *Runtime) Chosen() string { return r.chosen }
 

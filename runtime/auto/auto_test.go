@@ -1,6 +1,7 @@
 package auto_test
 
 import (
+	"errors"
 	"os"
 	"strings"
 	"testing"
@@ -33,6 +34,9 @@ func TestWithoutContainerd(t *testing.T) {
 	defer rt.Close()
 	if rt.Chosen() != auto.Sandbox || !strings.Contains(rt.Why(), address) || !strings.Contains(rt.Description(), rt.Why()) {
 		t.Errorf("chosen %q since %s: %s", rt.Chosen(), rt.Why(), rt.Description())
+	}
+	if err := rt.Check(runtime.Spec{Image: "registry.example/x:1"}); !errors.Is(err, runtime.ErrCannotEnforce) || !strings.Contains(err.Error(), "was chosen since containerd at "+address) {
+		t.Errorf("an image of a registry: %v", err)
 	}
 	if err := rt.Check(runtime.Spec{Command: []string{"/bin/true"}, Unconfined: true}); err == nil {
 		t.Error("a plain process is fine with it")
