@@ -1,0 +1,334 @@
+package egress
+
+import (
+	"bufio"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-mcp/gatehouse/runtime"
+)
+
+// trusting makes a TLS configuration of a server inside that trusts the proxy.
+func trusting(g *Gate) *tls.Config {
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(g.p.CA())
+	return &tls.Config{RootCAs: pool}
+}
+
+// shop is a target that tells what it got.
+func shop(w *world) {
+	w.name("api.example", "93.184.0.1")
+	h := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		rw.Header().Set("X-Secret", r.Header.Get("Authorization"))
+		_, _ = fmt.Fprintf(rw, "%s %s %s %s %q auth=%q", r.Proto, r.Method, r.Host, r.URL.RequestURI(), b, r.Header.Get("Authorization"))
+	})
+	w.serveHTTP("93.184.0.1:443", "api.example", h)
+	w.serveHTTP("93.184.0.1:80", "", h)
+}
+
+// injecting puts a credential in and takes it out again.
+func injecting(*testing.T) Options {
+	return Options{Terminate: func(server, host string, port uint16) *Termination {
+		if server != "test" || host != "api.example" {
+			return nil
+		}
+		return &Termination{
+			Request: func(r *http.Request) error {
+				if r.URL.Path == "/forbidden" {
+					return errors.New("not this path")
+				}
+				r.Header.Set("Authorization", fmt.Sprintf("%s:%d", r.URL.Scheme, port))
+				// None of these has an effect: the target was decided on.
+				r.URL.Host, r.URL.Scheme, r.Host = "evil.example:1", "ftp", "evil.example"
+				return nil
+			},
+			Response: func(r *http.Response) error {
+				r.Header.Del("X-Secret")
+				if r.Request.URL.Path == "/leaks" {
+					return errors.New("it holds too much")
+				}
+				return nil
+			},
+		}
+	}}
+}
+
+func fetch(t *testing.T, c *http.Client, url, body string) (int, string, http.Header) {
+	t.Helper()
+	resp, err := c.Post(url, "text/plain", strings.NewReader(body))
+	if err != nil {
+		t.Fatalf("%s: %v", url, err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(b), resp.Header
+}
+
+func TestTermination(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	shop(w)
+	g := w.gate(t, injecting(t), "api.example:443", "api.example:80")
+	for _, proto := range []string{"HTTP/2.0", "HTTP/1.1"} {
+		client := through(g, trusting(g))
+		if proto == "HTTP/1.1" {
+			tr := client.Transport.(*http.Transport)
+			tr.ForceAttemptHTTP2 = false
+			tr.TLSClientConfig.NextProtos = []string{"http/1.1"}
+		}
+		defer client.CloseIdleConnections()
+		for range 3 {
+			resp, err := client.Post("https://api.example/x?q=1;2", "text/plain", strings.NewReader("hi"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, _ := io.ReadAll(resp.Body)
+			_ = resp.Body.Close()
+			if want := `POST api.example /x?q=1;2 "hi" auth="https:443"`; !strings.Contains(string(b), want) || resp.Proto != proto {
+				t.Errorf("%s: got %s %s, want %s", proto, resp.Proto, b, want)
+			}
+			if resp.Header.Get("X-Secret") != "" {
+				t.Error("the hook for responses did not run")
+			}
+		}
+		if code, body, _ := fetch(t, client, "https://api.example/forbidden", ""); code != http.StatusForbidden || !strings.Contains(body, "the request was refused: not this path") {
+			t.Errorf("got %d %s", code, body)
+		}
+		if code, body, _ := fetch(t, client, "https://api.example/leaks", ""); code != http.StatusBadGateway || !strings.Contains(body, "the response was refused: it holds too much") || strings.Contains(body, "auth") {
+			t.Errorf("got %d %s", code, body)
+		}
+	}
+	// Plain HTTP passes the hooks as well, whichever way it comes.
+	plain := through(g, nil)
+	defer plain.CloseIdleConnections()
+	if _, body, _ := fetch(t, plain, "http://api.example/y", ""); !strings.Contains(body, `auth="http:80"`) {
+		t.Errorf("forwarded: %s", body)
+	}
+	four, _ := g.names.addrs("api.example")
+	for _, at := range []string{":80", ":443"} {
+		var c net.Conn = g.toCaptured(t, four.String()+at)
+		want := `HTTP/1.1 GET api.example / "" auth="http:80"`
+		if at == ":443" {
+			cfg := trusting(g)
+			cfg.ServerName = "api.example"
+			c, want = tls.Client(c, cfg), `auth="https:443"`
+		}
+		if body, err := get(c, "api.example"); err != nil || !strings.Contains(body, want) {
+			t.Errorf("captured %s: %q, %v", at, body, err)
+		}
+		_ = c.Close()
+	}
+	end := w.event(t, "ended", func(c runtime.Connection) bool { return c.Ended && c.Protocol == "tcp" })
+	if end.Sent < 50 || end.Received < 50 {
+		t.Errorf("got %+v", end)
+	}
+	for _, a := range w.reached() {
+		if a.Addr() != netip.MustParseAddr("93.184.0.1") {
+			t.Errorf("dialled %s", a)
+		}
+	}
+}
+
+func TestTerminationRefusesTheRest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	shop(w)
+	g := w.gate(t, injecting(t), "api.example:443", "api.example:22")
+	for name, tt := range map[string]struct{ to, send, want string }{
+		"another protocol": {"api.example:22", "SSH-2.0-x\r\n", "only HTTP and TLS are passed on"},
+		"a lying SNI":      {"api.example:443", string(clientHello(t, &tls.Config{ServerName: "evil.example"})), "another host"},
+		"no SNI":           {"api.example:443", string(clientHello(t, &tls.Config{InsecureSkipVerify: true})), "names no host"},
+		"not TLS":          {"api.example:443", "\x16\x03\x01\x00\x05xxxxxxxxx", "not a client hello"},
+	} {
+		c, _, _ := g.connectTo(t, tt.to)
+		if got, err := exchange(c, tt.send); err == nil {
+			t.Errorf("%s: answered %q", name, got)
+		}
+		w.event(t, name, func(c runtime.Connection) bool { return strings.Contains(c.Reason, tt.want) && c.Target == tt.to })
+	}
+	// Another host on a connection that began with the right one.
+	c, _, _ := g.connectTo(t, "api.example:443")
+	cfg := trusting(g)
+	cfg.ServerName = "api.example"
+	tc := tls.Client(c, cfg)
+	br := bufio.NewReader(tc)
+	for host, want := range map[string]int{"api.example": 200, "evil.example": 421, "api.example:443": 200, "api.example:80": 421} {
+		_, _ = fmt.Fprintf(tc, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", host)
+		resp, err := http.ReadResponse(br, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		if resp.StatusCode != want {
+			t.Errorf("%s: %s", host, resp.Status)
+		}
+	}
+}
+
+// TestTerminationChecksTheTarget has targets that are not who they say.
+func TestTerminationChecksTheTarget(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.name("api.example", "93.184.0.1")
+	var served atomic.Int64
+	w.serveHTTP("93.184.0.1:443", "evil.example", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served.Add(1) }))
+	g := w.gate(t, injecting(t), "api.example:443")
+	client := through(g, trusting(g))
+	defer client.CloseIdleConnections()
+	if code, body, _ := fetch(t, client, "https://api.example/", ""); code != http.StatusBadGateway || !strings.Contains(body, "certificate is valid for evil.example") {
+		t.Errorf("got %d %s", code, body)
+	}
+	// A name that has moved into the network since the connection was made.
+	w.name("api.example", "169.254.169.254")
+	if code, body, _ := fetch(t, client, "https://api.example/", ""); code/100 == 2 || !strings.Contains(body, "metadata") {
+		t.Errorf("got %d %s", code, body)
+	}
+	if served.Load() != 0 {
+		t.Error("a request reached another host")
+	}
+}
+
+// TestTerminatedUpgrade carries a connection that stops being HTTP, and a
+// body that comes bit by bit.
+func TestTerminatedUpgrade(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.name("api.example", "93.184.0.1")
+	next := make(chan struct{})
+	w.serveHTTP("93.184.0.1:443", "api.example", http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") == "" {
+			_, _ = io.WriteString(rw, "one\n")
+			_ = http.NewResponseController(rw).Flush()
+			<-next
+			_, _ = io.WriteString(rw, "two\n")
+			return
+		}
+		c, buf, err := http.NewResponseController(rw).Hijack()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+		_, _ = io.Copy(c, buf)
+	}))
+	g := w.gate(t, injecting(t), "api.example:443")
+	c, _, _ := g.connectTo(t, "api.example:443")
+	cfg := trusting(g)
+	cfg.ServerName = "api.example"
+	tc := tls.Client(c, cfg)
+	_, _ = io.WriteString(tc, "GET / HTTP/1.1\r\nHost: api.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	br := bufio.NewReader(tc)
+	resp, err := http.ReadResponse(br, nil)
+	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("got %v, %v", resp, err)
+	}
+	for _, line := range []string{"hello\n", "again\n"} {
+		_, _ = io.WriteString(tc, line)
+		if got, err := br.ReadString('\n'); err != nil || got != line {
+			t.Fatalf("got %q, %v", got, err)
+		}
+	}
+	_ = c.Close()
+
+	client := through(g, trusting(g))
+	defer client.CloseIdleConnections()
+	resp, err = client.Get("https://api.example/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	br = bufio.NewReader(resp.Body)
+	if line, err := br.ReadString('\n'); err != nil || line != "one\n" {
+		t.Fatalf("got %q, %v", line, err)
+	}
+	close(next)
+	if line, err := br.ReadString('\n'); err != nil || line != "two\n" {
+		t.Fatalf("got %q, %v", line, err)
+	}
+}
+
+func TestCloseEndsTerminated(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.name("api.example", "93.184.0.1")
+	w.serveHTTP("93.184.0.1:443", "api.example", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	g := w.gate(t, injecting(t), "api.example:443")
+	client := through(g, trusting(g))
+	defer client.CloseIdleConnections()
+	failed := make(chan error, 1)
+	go func() {
+		resp, err := client.Get("https://api.example/")
+		if err == nil {
+			_ = resp.Body.Close()
+			err = fmt.Errorf("answered %s", resp.Status)
+		}
+		failed <- err
+	}()
+	for end := time.Now().Add(patience); len(w.reached()) == 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	done := make(chan struct{})
+	go func() { _ = g.Close(); close(done) }()
+	for _, c := range []<-chan struct{}{done} {
+		select {
+		case <-c:
+		case <-time.After(patience):
+			t.Fatal("Close hangs")
+		}
+	}
+	select {
+	case <-failed:
+	case <-time.After(patience):
+		t.Fatal("the client still waits")
+	}
+}
+
+func TestAuthority(t *testing.T) {
+	t.Parallel()
+	a, err := newAuthority()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(a.pem()) {
+		t.Fatal("no certificate in the PEM")
+	}
+	for _, host := range []string{"api.example", "10.0.0.1", "fd00::1"} {
+		c, err := a.leaf(host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Leaf.Verify(x509.VerifyOptions{Roots: pool, DNSName: host}); err != nil {
+			t.Error(err)
+		}
+		if _, err := c.Leaf.Verify(x509.VerifyOptions{Roots: pool, DNSName: "other.example"}); err == nil {
+			t.Errorf("%s is good for others", host)
+		}
+		if again, _ := a.leaf(host); again != c {
+			t.Error("made anew")
+		}
+		if c.Leaf.NotAfter.After(time.Now().Add(25*time.Hour)) || c.Leaf.IsCA {
+			t.Errorf("got %v", c.Leaf)
+		}
+	}
+	for i := range maxLeaves {
+		a.leaves[fmt.Sprint(i)] = a.leaves["api.example"]
+	}
+	if _, err := a.leaf("one-more.example"); err != nil || len(a.leaves) > maxLeaves+3 {
+		t.Errorf("%d certificates, %v", len(a.leaves), err)
+	}
+}
