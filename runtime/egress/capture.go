@@ -74,7 +74,12 @@ func (g *Gate) captured(c *conn, ap netip.AddrPort) {
 		c.reset()
 		return
 	}
-	if term := g.termination(t); term != nil {
+	term, err := g.termination("tcp", t)
+	if err != nil {
+		c.reset()
+		return
+	}
+	if term != nil {
 		g.terminate("tcp", t, c, nil, term)
 		return
 	}

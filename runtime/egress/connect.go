@@ -14,10 +14,8 @@ import (
 // maxHeader bounds the header of a request and of a response.
 const maxHeader = 64 << 10
 
-type (
-	connKey  struct{} // the connection that a request came on
-	addrsKey struct{} // the addresses that were decided for a request
-)
+// connKey finds the connection that a request came on.
+type connKey struct{}
 
 // httpServer makes a server whose connections are the gate's.
 func (g *Gate) httpServer(h http.Handler) *http.Server {
@@ -55,10 +53,13 @@ func (g *Gate) connect(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	term := g.termination(t)
+	term, err := g.termination("connect", t)
+	if err != nil {
+		fail(w, err)
+		return
+	}
 	var up *conn
 	if term == nil {
-		var err error
 		if up, err = g.dial(r.Context(), t, addrs); err != nil {
 			fail(w, err)
 			g.ended("connect", t, 0, 0)
@@ -99,9 +100,17 @@ func (g *Gate) forward(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	c, _ := r.Context().Value(connKey{}).(*conn)
+	term, err := g.termination("http", t)
+	c, mine := r.Context().Value(connKey{}).(*conn)
+	if err == nil && !mine {
+		err = errors.New("the connection is not known")
+	}
+	if err != nil {
+		fail(w, err)
+		return
+	}
 	defer func() { g.ended("http", t, c.sinceMark(&c.read, &c.markRead), c.sinceMark(&c.written, &c.markWritten)) }()
-	g.pass(w, r.WithContext(context.WithValue(r.Context(), addrsKey{}, addrs)), t, "http", g.termination(t))
+	g.pass(w, r, route{"http", t, addrs}, "http", term)
 	_ = http.NewResponseController(w).Flush() // so that it is counted
 }
 

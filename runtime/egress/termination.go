@@ -22,7 +22,8 @@ import (
 type Termination struct {
 	// Request sees each request before it is sent, and may change its
 	// header, path, query and body; not where it goes. An error answers it
-	// with 403. nil: nothing.
+	// with 403. nil: nothing. Its URL's scheme is "http" where the
+	// request leaves unencrypted.
 	Request func(*http.Request) error
 
 	// Response sees the header of each response before it is passed on, and
@@ -46,21 +47,39 @@ func (e *hookError) Error() string {
 
 func (e *hookError) Unwrap() error { return e.err }
 
-func (g *Gate) termination(t target) *Termination {
-	if f := g.p.o.Terminate; f != nil {
-		return f(g.server, t.hostname(), t.port)
+// termination asks whether a target is looked into. A function that panics
+// has not said that it is not.
+func (g *Gate) termination(protocol string, t target) (term *Termination, err error) {
+	f := g.p.o.Terminate
+	if f == nil {
+		return nil, nil
 	}
-	return nil
+	defer func() {
+		if p := recover(); p != nil {
+			term, err = nil, g.refuse(protocol, t.String(), &refusal{reason: fmt.Sprintf("deciding whether to look into it has failed: %v", p)})
+		}
+	}()
+	return f(g.server, t.hostname(), t.port), nil
 }
+
+// route is where a request that passes through goes.
+type route struct {
+	protocol string // of the client's connection
+	t        target
+	addrs    []netip.AddrPort // that were decided; nil: when a connection is made
+}
+
+// routeKey finds the route of a request.
+type routeKey struct{}
 
 // decoded is a connection whose HTTP is served here.
 type decoded struct {
 	net.Conn
-	rest io.Reader // what was read already, then the connection
-	t    target
-	term *Termination
-	once sync.Once
-	done chan struct{} // closed with it
+	rest  io.Reader // what was read already, then the connection
+	route route
+	term  *Termination
+	once  sync.Once
+	done  chan struct{} // closed with it
 }
 
 func (d *decoded) Read(b []byte) (int, error) { return d.rest.Read(b) }
@@ -99,7 +118,7 @@ func (g *Gate) terminate(protocol string, t target, client *conn, had []byte, te
 	if len(o.data) == 0 {
 		return
 	}
-	d := &decoded{Conn: client, t: t, term: term, done: make(chan struct{})}
+	d := &decoded{Conn: client, route: route{protocol: protocol, t: t}, term: term, done: make(chan struct{})}
 	d.rest = io.MultiReader(bytes.NewReader(o.data), client)
 	var c net.Conn = d
 	if o.speech == tlsHello {
@@ -133,16 +152,16 @@ func (g *Gate) terminated(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the connection is not known", http.StatusInternalServerError)
 		return
 	}
-	if got, err := parseTarget(r.Host, d.t.port); err != nil || got != d.t {
-		http.Error(w, fmt.Sprintf("this connection is for %s alone", d.t), http.StatusMisdirectedRequest)
+	if got, err := parseTarget(r.Host, d.route.t.port); err != nil || got != d.route.t {
+		http.Error(w, fmt.Sprintf("this connection is for %s alone", d.route.t), http.StatusMisdirectedRequest)
 		return
 	}
-	g.pass(w, r, d.t, scheme, d.term)
+	g.pass(w, r, d.route, scheme, d.term)
 }
 
-// pass sends a request on to t and its response back.
-func (g *Gate) pass(w http.ResponseWriter, r *http.Request, t target, scheme string, term *Termination) {
-	host := t.String()
+// pass sends a request on and its response back.
+func (g *Gate) pass(w http.ResponseWriter, r *http.Request, to route, scheme string, term *Termination) {
+	host := to.t.String()
 	shown := r.Host // as it came, without the port where it had none
 	p := httputil.ReverseProxy{
 		Rewrite: func(pr *httputil.ProxyRequest) {
@@ -155,13 +174,11 @@ func (g *Gate) pass(w http.ResponseWriter, r *http.Request, t target, scheme str
 		ErrorLog:      log.New(io.Discard, "", 0),
 		BufferPool:    copyBuffers{},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			fail(w, fmt.Errorf("request to %s: %w", t, err))
+			fail(w, fmt.Errorf("request to %s: %w", to.t, err))
 		},
 	}
-	p.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), targetKey{}, t)))
+	p.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), routeKey{}, to)))
 }
-
-type targetKey struct{}
 
 // hooked runs the hooks around a round trip.
 type hooked struct {
@@ -199,18 +216,21 @@ func (h hooked) RoundTrip(r *http.Request) (*http.Response, error) {
 func (g *Gate) transport() *http.Transport {
 	return &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			t, ok := ctx.Value(targetKey{}).(target)
+			to, ok := ctx.Value(routeKey{}).(route)
 			if !ok {
 				return nil, errors.New("no target was decided for")
 			}
-			addrs, ok := ctx.Value(addrsKey{}).([]netip.AddrPort)
-			if !ok {
-				var err error
-				if addrs, err = g.p.policy.check(ctx, g.rules, t); err != nil {
+			if to.addrs == nil {
+				// Long after the connection of the client was decided.
+				addrs, err := g.p.policy.check(ctx, g.rules, to.t)
+				if r, ok := err.(*refusal); ok {
+					return nil, g.refuse(to.protocol, to.t.String(), r)
+				} else if err != nil {
 					return nil, err
 				}
+				to.addrs = addrs
 			}
-			return g.dial(ctx, t, addrs)
+			return g.dial(ctx, to.t, to.addrs)
 		},
 		TLSClientConfig:        &tls.Config{RootCAs: g.p.o.Roots, MinVersion: tls.VersionTLS12},
 		ForceAttemptHTTP2:      true,

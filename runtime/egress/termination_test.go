@@ -194,11 +194,36 @@ func TestTerminationChecksTheTarget(t *testing.T) {
 	}
 	// A name that has moved into the network since the connection was made.
 	w.name("api.example", "169.254.169.254")
-	if code, body, _ := fetch(t, client, "https://api.example/", ""); code/100 == 2 || !strings.Contains(body, "metadata") {
+	if code, body, _ := fetch(t, client, "https://api.example/", ""); code != http.StatusForbidden || !strings.Contains(body, "metadata") {
 		t.Errorf("got %d %s", code, body)
 	}
+	refusalOf(t, g, "api.example:443")
 	if served.Load() != 0 {
 		t.Error("a request reached another host")
+	}
+}
+
+func TestTerminatePanics(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	shop(w)
+	g := w.gate(t, Options{Terminate: func(string, string, uint16) *Termination { panic("boom") }}, "api.example:443", "api.example:80")
+	if _, code, text := g.connectTo(t, "api.example:443"); code != http.StatusForbidden || !strings.Contains(text, "boom") {
+		t.Errorf("CONNECT: %d %s", code, text)
+	}
+	plain := through(g, nil)
+	defer plain.CloseIdleConnections()
+	if code, body, _ := fetch(t, plain, "http://api.example/", ""); code != http.StatusForbidden || !strings.Contains(body, "boom") {
+		t.Errorf("plain: %d %s", code, body)
+	}
+	four, _ := g.names.addrs("api.example")
+	if c, err := g.dialCaptured(t, four.String()+":443"); err == nil {
+		if got, err := exchange(c, "x\n"); err == nil {
+			t.Errorf("captured: %q", got)
+		}
+	}
+	if got := w.reached(); len(got) != 0 {
+		t.Errorf("dialled %v", got)
 	}
 }
 
@@ -283,12 +308,10 @@ func TestCloseEndsTerminated(t *testing.T) {
 	}
 	done := make(chan struct{})
 	go func() { _ = g.Close(); close(done) }()
-	for _, c := range []<-chan struct{}{done} {
-		select {
-		case <-c:
-		case <-time.After(patience):
-			t.Fatal("Close hangs")
-		}
+	select {
+	case <-done:
+	case <-time.After(patience):
+		t.Fatal("Close hangs")
 	}
 	select {
 	case <-failed:
