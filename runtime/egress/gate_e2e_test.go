@@ -3,7 +3,9 @@
 package egress
 
 import (
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -11,9 +13,12 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/net/dns/dnsmessage"
 
 	gatehouse "github.com/gatehouse-mcp/gatehouse/runtime"
 
@@ -92,6 +97,8 @@ func TestProgramsThatHeedTheProxy(t *testing.T) {
 	has(t, "denied", b.do(order{Get: "http://evil.example/"}, env...).Body, `["evil.example:80"]`)
 	has(t, "denied CONNECT", b.do(order{Get: "https://evil.example/"}, env...).Err, "Forbidden")
 	has(t, "metadata", b.do(order{Get: "http://169.254.169.254/"}, env...).Body, "a metadata address")
+	has(t, "lying SNI", b.do(order{Get: "https://api.example/", Roots: roots, Insist: "evil.example"}, env...).Err, "reset")
+	has(t, "reason", refusalOf(t, b.gate, "api.example:443").Reason, "evil.example")
 	has(t, "redirect", b.do(order{Get: "http://web.example/redirect"}, env...).Body, "evil.example:80 was refused")
 	for to, want := range map[string]string{"169.254.169.254:80": "metadata", "[fd00:ec2::254]:80": "metadata", "127.0.0.1:22": "loopback", "evil.example:443": "not on the list"} {
 		c, err := b.dial("tcp", "127.0.0.1:3128")
@@ -115,6 +122,77 @@ func TestLibc(t *testing.T) {
 		t.Errorf("got %q", out)
 	}
 	refusalOf(t, b.gate, "evil.example")
+}
+
+// TestDNSInside asks resolvers of the world outside, over UDP and TCP.
+func TestDNSInside(t *testing.T) {
+	w := outside(t)
+	b := w.box(t, Options{}, listed...)
+	for _, addr := range []string{"8.8.8.8:53", "[2001:4860:4860::8888]:53", "127.0.0.1:53", "[::1]:53", "127.0.0.53:53"} {
+		for _, network := range []string{"udp", "tcp"} {
+			for name, found := range map[string]int{"api.example.": 1, "evil.example.": 0} {
+				c, err := b.dial(network, addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				q := question(t, name, dnsmessage.TypeA, true)
+				if network == "tcp" {
+					q = append(binary.BigEndian.AppendUint16(nil, uint16(len(q))), q...)
+				}
+				if _, err := c.Write(q); err != nil {
+					t.Fatal(err)
+				}
+				a := make([]byte, 1500)
+				n, err := c.Read(a)
+				if err != nil {
+					t.Fatalf("%s %s: %v", network, addr, err)
+				}
+				if a = a[:n]; network == "tcp" {
+					a = a[2:]
+				}
+				if m := reply(t, a); len(m.Answers) != found {
+					t.Errorf("%s %s: %s: %+v", network, addr, name, m)
+				}
+				_ = c.Close()
+			}
+		}
+	}
+	if q := w.questions(); len(q) != 0 {
+		t.Errorf("the resolver outside was asked for %v", q)
+	}
+}
+
+// TestManyAtOnce opens connections from many goroutines, by name and by
+// address, over both families.
+func TestManyAtOnce(t *testing.T) {
+	w := outside(t)
+	w.name("a.example", "93.184.0.7")
+	w.serve("93.184.0.7:7", echo)
+	b := w.box(t, Options{}, append(listed, "a.example:7")...)
+	four, six := b.gate.names.addrs("a.example")
+	addrs := []string{four.String() + ":7", "[" + six.String() + "]:7", "10.2.3.4:5432", "[fd12::4]:5432"}
+	var wg sync.WaitGroup
+	for i := range 32 {
+		wg.Go(func() {
+			for j := range 20 {
+				c, err := b.ns.Dial(t.Context(), "tcp", addrs[(i+j)%len(addrs)])
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_ = c.SetDeadline(time.Now().Add(patience))
+				line := fmt.Sprintf("%d says %d\n", i, j)
+				if got, err := exchange(c, line); err != nil || got != line {
+					t.Errorf("got %q, %v", got, err)
+				}
+				_ = c.Close()
+			}
+		})
+	}
+	wg.Wait()
+	if r := b.gate.Refusals(); len(r) != 0 {
+		t.Errorf("refusals %v", r)
+	}
 }
 
 func TestAddressesOnTheList(t *testing.T) {
