@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/containerd/containerd/v2/core/images"
 	"github.com/google/go-containerregistry/pkg/authn"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -112,8 +113,12 @@ func TestImageGoneFromContainerd(t *testing.T) {
 	if removed, err = r.Prune(bounded(t), []string{spec.Image}); err != nil || len(removed) != 0 {
 		t.Errorf("an image to keep was pruned: %v, %v", removed, err)
 	}
+	parent := parentOf(t, r)
 	if removed, err = r.Prune(bounded(t), nil); err != nil || !slices.Equal(removed, []string{name}) {
 		t.Errorf("pruned %v, %v; want %s", removed, err, name)
+	}
+	if _, err := r.client.SnapshotService(r.snapshotter).Stat(r.within(bounded(t)), parent); err == nil {
+		t.Error("after the image was pruned its files are still there")
 	}
 	initialize(t, start(t, r, spec))
 	// Now behind the driver's back.
@@ -121,16 +126,15 @@ func TestImageGoneFromContainerd(t *testing.T) {
 		_ = r.instances[i].Stop(bounded(t))
 	}
 	ctx := r.within(bounded(t))
-	if err := r.client.ImageService().Delete(ctx, name); err != nil {
-		t.Fatal(err)
-	}
 	if err := r.release(ctx, r.owner.ID); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 20e9, "the content is collected", func() bool {
-		_, err := r.client.SnapshotService(r.snapshotter).Stat(ctx, parentOf(t, r))
-		return err != nil
-	})
+	if err := r.client.ImageService().Delete(ctx, name, images.SynchronousDelete()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.client.SnapshotService(r.snapshotter).Stat(ctx, parentOf(t, r)); err == nil {
+		t.Fatal("the content is still there, so that nothing is shown")
+	}
 	initialize(t, start(t, r, spec))
 }
 

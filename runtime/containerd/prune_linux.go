@@ -13,7 +13,8 @@ import (
 
 // Prune removes the images that gateways have brought into the namespace and
 // that no container of any of them uses, except those in keep, which are
-// written as in Spec.Image. It returns the names of the removed. A container
+// written as in Spec.Image. It returns the names of the removed, whose disk space
+// is free then. A container
 // that another gateway is just starting from one of them is not harmed: a
 // lease protects its content until that gateway closes.
 func (r *Runtime) Prune(ctx context.Context, keep []string) (removed []string, err error) {
@@ -49,17 +50,21 @@ func (r *Runtime) Prune(ctx context.Context, keep []string) (removed []string, e
 	}
 	all = slices.DeleteFunc(all, func(i images.Image) bool { return kept[i.Name] })
 	var errs []error
-	for _, img := range all {
+	for n, img := range all {
 		r.forgetName(img.Name)
-		if err := absent(r.client.ImageService().Delete(nctx, img.Name)); err != nil {
-			errs = append(errs, fmt.Errorf("removing image %s: %w", img.Name, r.native(err)))
-			continue
-		}
-		removed = append(removed, img.Name)
 		id := "gatehouse-" + r.owner.ID + "-" + digest(img.Name)
 		if err := absent(r.client.LeasesService().Delete(nctx, leases.Lease{ID: id})); err != nil {
 			errs = append(errs, fmt.Errorf("removing a lease: %w", r.native(err)))
 		}
+		var how []images.DeleteOpt
+		if n == len(all)-1 { // what they took is free when we return
+			how = append(how, images.SynchronousDelete())
+		}
+		if err := absent(r.client.ImageService().Delete(nctx, img.Name, how...)); err != nil {
+			errs = append(errs, fmt.Errorf("removing image %s: %w", img.Name, r.native(err)))
+			continue
+		}
+		removed = append(removed, img.Name)
 	}
 	return removed, errors.Join(errs...)
 }
