@@ -16,7 +16,10 @@ type budget struct {
 }
 
 // budgets holds the figures against the bounds. What was not measured is left
-// out.
+// out. The bounds on CPU are for several clients at once: with one alone most
+// of it is threads that go to sleep and wake up, in the gateway as in the hop,
+// so that the table shows that ratio but nothing is held against it; what
+// counts then is the time that the client waits.
 func (b *bench) budgets() []budget {
 	var out []budget
 	add := func(what string, value figure, bound float64, unit string) {
@@ -27,15 +30,13 @@ func (b *bench) budgets() []budget {
 	cpu := func(r row, bound float64) {
 		add("CPU of "+r.String(), b.summarize(r).CPUToHop, bound, "x hop")
 	}
-	for _, clients := range []int{one, many} {
-		for _, e := range []era{legacy, modern} {
-			r := row{Link: overHTTP, Era: e, Clients: clients, Op: opEcho}
-			cpu(r.with(empty), 1.0)
-			cpu(r.with(ten), 1.4)
-			r.Link = overStdio
-			cpu(r.with(empty), 0.6)
-			cpu(r.with(ten), 0.9)
-		}
+	for _, e := range []era{legacy, modern} {
+		r := row{Link: overHTTP, Era: e, Clients: many, Op: opEcho}
+		cpu(r.with(empty), 1.0)
+		cpu(r.with(ten), 1.4)
+		r.Link = overStdio
+		cpu(r.with(empty), 0.6)
+		cpu(r.with(ten), 0.9)
 	}
 	for _, l := range []link{overHTTP, overStdio} {
 		for _, e := range []era{legacy, modern} {
