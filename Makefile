@@ -40,8 +40,14 @@ chaos: ## 200 sessions for a minute, while servers are killed and clients cut of
 conformance: testbed ## only the conformance suite through the gateway, with its tables
 	$(GO) test -race -count=1 -timeout 30m -tags e2e -v -run 'TestConformance' $(E2EFLAGS) ./internal/e2e/...
 
-bench: ## cost of a call through the gateway, as ratios to a plain reverse proxy
-	$(GO) run ./internal/bench
+bench: ## cost of a call through the gateway, and of starting servers confined, as ratios
+	$(GO) run ./internal/bench $(BENCHFLAGS)
+	@if [ "$$(id -u)" = 0 ] && [ -x "$(GATEHOUSE_CACHE)/bin/containerd" ]; then \
+		echo; echo "$(GO) run -tags e2e ./internal/bench/confined $(BENCHFLAGS)"; \
+		$(GO) run -tags e2e ./internal/bench/confined $(BENCHFLAGS); \
+	else \
+		echo; echo "Starting servers confined was not measured: it needs root, and what \`make testbed\` installs." >&2; \
+	fi
 
 lint: gofmt vet staticcheck vulncheck cross newest ## static checks, builds for other platforms and the newest Go
 

@@ -136,7 +136,7 @@ func (d *door) firstCall(ctx context.Context) (took time.Duration, err error) {
 		if e == nil {
 			_, _, e = d.do(req, id)
 		}
-		err = errors.Join(err, e)
+		err = errors.Join(err, e, d.settle(ctx)) // else the next one pays for it
 	}()
 	if _, _, err := d.post(ctx, id, `{"jsonrpc":"2.0","method":"notifications/initialized"}`); err != nil {
 		return 0, err
