@@ -78,6 +78,13 @@ func addTable(fd int) error {
 	return nil
 }
 
+// What calls point to. It must not be moved.
+var (
+	room   [256]byte
+	name   = [...]byte{'h', 0}
+	events = unix.PerfEventAttr{Type: unix.PERF_TYPE_SOFTWARE, Size: unix.PERF_ATTR_SIZE_VER0, Config: unix.PERF_COUNT_SW_CPU_CLOCK}
+)
+
 // calls are system calls that only a master may make, or that are too large a
 // target. The arguments do no harm where they are allowed: those that could do
 // some fail for another reason than a right that is missing.
@@ -106,11 +113,7 @@ func calls() map[string]func() error {
 			return err
 		}
 	}
-	var room [256]byte
-	p := uintptr(unsafe.Pointer(&room[0]))
-	name := [...]byte{'h', 0}
-	n := uintptr(unsafe.Pointer(&name[0]))
-	attr := &unix.PerfEventAttr{Type: unix.PERF_TYPE_SOFTWARE, Size: uint32(unsafe.Sizeof(unix.PerfEventAttr{})), Config: unix.PERF_COUNT_SW_CPU_CLOCK}
+	p, n := uintptr(unsafe.Pointer(&room[0])), uintptr(unsafe.Pointer(&name[0]))
 	none := ^uintptr(0) // a descriptor that is none
 	return map[string]func() error{
 		"init_module":       reason(raw(unix.SYS_INIT_MODULE, 0, 0, n), unix.EFAULT, unix.EINVAL, unix.ENOEXEC),
@@ -121,10 +124,10 @@ func calls() map[string]func() error {
 		"kexec_file_load":   reason(raw(unix.SYS_KEXEC_FILE_LOAD, none, none, 0, 0, 0x1000), unix.EINVAL, unix.EBADF),
 		"keyctl":            raw(unix.SYS_KEYCTL, unix.KEYCTL_GET_KEYRING_ID, uintptr(0xfffffffc), 1),
 		"add_key":           reason(raw(unix.SYS_ADD_KEY, n, n, 0, 0, uintptr(0xfffffffe)), unix.ENODEV, unix.EINVAL),
-		"request_key":       reason(raw(unix.SYS_REQUEST_KEY, n, n, 0, 0), unix.ENOKEY, unix.ENODEV),
+		"request_key":       reason(raw(unix.SYS_REQUEST_KEY, n, n, 0, 0), unix.ENOKEY, unix.ENODEV, unix.EINVAL),
 		"io_uring_setup":    raw(unix.SYS_IO_URING_SETUP, 1, p),
 		"userfaultfd":       raw(unix.SYS_USERFAULTFD, 0),
-		"perf_event_open":   raw(unix.SYS_PERF_EVENT_OPEN, uintptr(unsafe.Pointer(attr)), 0, none, none, 0),
+		"perf_event_open":   raw(unix.SYS_PERF_EVENT_OPEN, uintptr(unsafe.Pointer(&events)), 0, none, none, 0),
 		"syslog":            raw(unix.SYS_SYSLOG, 3, p, uintptr(len(room))),
 		"reboot":            reason(raw(unix.SYS_REBOOT, 0, 0, 0, 0), unix.EINVAL), // without its magic
 		"swapon":            reason(raw(unix.SYS_SWAPON, n, 0), unix.ENOENT, unix.EINVAL),
