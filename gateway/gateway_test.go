@@ -235,7 +235,7 @@ func TestSlowServerDoesNotHoldUpTheList(t *testing.T) {
 	fast := testserver.New("fast", transport.Legacy).Tool("echo", echo)
 	gw := open(t, &gateway.Options{
 		Servers:  []gateway.Server{{Name: "slow", Launcher: slow}, {Name: "fast", Launcher: fast}},
-		Timeouts: gateway.Timeouts{List: 50 * time.Millisecond},
+		Timeouts: gateway.Timeouts{List: 500 * time.Millisecond},
 	})
 	p := legacyClient(t, gw, "{}", nil)
 	if got := names2(p); !slices.Equal(got, []string{"fast__echo"}) {

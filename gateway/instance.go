@@ -33,6 +33,7 @@ type instance struct {
 
 	listed   bool         // its connections are decided by a list
 	active   atomic.Int64 // calls in flight, when listed
+	begun    atomic.Int64 // calls, when listed
 	calls    atomic.Int64
 	watching atomic.Bool // a modern server tells us of its changes
 
@@ -265,11 +266,14 @@ func (i *instance) call(ctx context.Context, m *transport.Message, related trans
 		return reply, nil
 	}
 	began := time.Now()
-	i.active.Add(1)
+	alone, number := i.active.Add(1) == 1, i.begun.Add(1)
 	defer i.active.Add(-1)
 	reply, err := i.conn.Call(ctx, m, related)
 	if err != nil {
 		return nil, i.failure(ctx, err)
+	}
+	if i.srv.Instance == Shared && !(alone && i.begun.Load() == number) {
+		return reply, nil // nobody can tell whose connections were refused
 	}
 	return i.explain(m, reply, began), nil
 }

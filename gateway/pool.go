@@ -251,11 +251,9 @@ func (p *pool) launch(s *slot, attempt int, wait time.Duration, last string) (*i
 	if s.sess != nil {
 		owner = s.sess.owner
 	}
-	ready := p.takeWarm(srv)
-	if ready == nil {
-		if err := p.room(ctx, srv, owner); err != nil {
-			return nil, &notTried{err}
-		}
+	ready, err := p.room(ctx, srv, owner)
+	if err != nil {
+		return nil, &notTried{err}
 	}
 	if ready == nil {
 		if err := p.turns.take(ctx, owner); err != nil {

@@ -44,10 +44,9 @@ func inner(run runtime.Instance) runtime.Instance {
 
 // explain adds to a failure what the instance was refused meanwhile, with the
 // lines that would allow it: a model and its user would look in vain
-// otherwise. Where calls of several clients run at the same time, nobody can
-// tell whose connection it was, and nothing is added.
+// otherwise.
 func (i *instance) explain(m *transport.Message, reply *transport.Message, since time.Time) *transport.Message {
-	if reply == nil || i.srv.Instance == Shared && i.active.Load() > 1 {
+	if reply == nil {
 		return reply
 	}
 	failed := reply.Error != nil

@@ -100,3 +100,29 @@ func TestRefusedConnectionsAreNamed(t *testing.T) {
 		})
 	}
 }
+
+// TestRefusalsAreNotTold where they may be of another client's call.
+func TestRefusalsAreNotTold(t *testing.T) {
+	t.Parallel()
+	w := &walled{Server: testserver.New("a", transport.Legacy)}
+	began, end := make(chan struct{}), make(chan struct{})
+	w.Tool("slow", func(context.Context, *testserver.Call) (string, error) {
+		close(began)
+		<-end
+		return `{"content":[{"type":"text","text":"failed"}],"isError":true}`, nil
+	})
+	w.Tool("fetch", func(context.Context, *testserver.Call) (string, error) {
+		w.refuse("project-of-b.example:443")
+		return testserver.Text("done"), nil
+	})
+	gw := open(t, &gateway.Options{Servers: []gateway.Server{{Name: "a", Launcher: w, Instance: gateway.Shared}}})
+	a, b := legacyClient(t, gw, "{}", nil), legacyClient(t, gw, "{}", nil)
+	got := make(chan string, 1)
+	go func() { got <- a.must("tools/call", `{"name":"a__slow"}`) }()
+	<-began
+	b.must("tools/call", `{"name":"a__fetch"}`)
+	close(end)
+	if text := <-got; strings.Contains(text, "project-of-b") {
+		t.Errorf("a client is told of another's call: %s", text)
+	}
+}

@@ -24,21 +24,29 @@ type rooms struct {
 // waiter waits for room for an instance of srv.
 type waiter struct {
 	srv *server
-	in  chan *instance // gets who has to leave first, or nil; then there is room
+	in  chan admission // then there is room
+}
+
+// admission is how somebody was let in. Nothing in it: one more was counted.
+type admission struct {
+	leaving *instance // has to be stopped first
+	ready   *warm     // is there already, and counted
 }
 
 // room waits until there may be one more instance of srv, and counts it. When
 // there are too many, it stops the one that was unused for longest.
-func (p *pool) room(ctx context.Context, srv *server, principal string) error {
+//
+// It returns a warm instance when there is one, which takes no more room.
+func (p *pool) room(ctx context.Context, srv *server, principal string) (*warm, error) {
 	p.mu.Lock()
 	if p.rooms.waiting.Load() == 0 { // nobody is passed by
-		if victim, ok := p.admit(srv); ok {
+		if a, ok := p.admit(srv); ok {
 			p.mu.Unlock()
-			victim.makeRoom()
-			return nil
+			a.leaving.makeRoom()
+			return a.ready, nil
 		}
 	}
-	w := &waiter{srv, make(chan *instance, 1)}
+	w := &waiter{srv, make(chan admission, 1)}
 	r := &p.rooms
 	if len(r.queues[principal]) == 0 {
 		r.order = append(r.order, principal)
@@ -48,25 +56,30 @@ func (p *pool) room(ctx context.Context, srv *server, principal string) error {
 	p.letIn()
 	p.mu.Unlock()
 	select {
-	case victim := <-w.in:
-		victim.makeRoom()
-		return nil
+	case a := <-w.in:
+		a.leaving.makeRoom()
+		return a.ready, nil
 	case <-ctx.Done():
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !r.drop(principal, w) { // let in at the last moment
-		p.uncount(srv)
-		p.letIn()
-		if victim := <-w.in; victim != nil {
-			p.wg.Go(victim.makeRoom)
+		a := <-w.in
+		if a.ready != nil {
+			p.wg.Go(func() { a.ready.of.drop(a.ready) })
+		} else {
+			p.uncount(srv)
+			p.letIn()
+		}
+		if a.leaving != nil {
+			p.wg.Go(a.leaving.makeRoom)
 		}
 	}
 	if p.full() {
 		n := p.g.snap.Load().opts.Limits.Instances
-		return transport.Errorf(transport.CodeLimit, "the gateway runs %d instances, its limit (Limits.Instances), and all are in use", n)
+		return nil, transport.Errorf(transport.CodeLimit, "the gateway runs %d instances, its limit (Limits.Instances), and all are in use", n)
 	}
-	return &serverError{server: srv.Name, reason: fmt.Sprintf("it runs %d instances, its limit (MaxInstances), and all are in use", srv.MaxInstances)}
+	return nil, &serverError{server: srv.Name, reason: fmt.Sprintf("it runs %d instances, its limit (MaxInstances), and all are in use", srv.MaxInstances)}
 }
 
 // full reports whether the gateway has as many instances as it may. p.mu is
@@ -78,9 +91,12 @@ func (p *pool) crowded(srv *server) bool {
 	return srv.MaxInstances > 0 && p.rooms.byServer[srv] >= srv.MaxInstances
 }
 
-// admit counts an instance of srv if there is room for it, or somebody who
-// can leave. p.mu is held.
-func (p *pool) admit(srv *server) (leaving *instance, ok bool) {
+// admit gives a warm instance of srv, or counts one more if there is room for
+// it, or somebody who can leave. p.mu is held.
+func (p *pool) admit(srv *server) (a admission, ok bool) {
+	if a.ready = p.warm[srv].pop(); a.ready != nil {
+		return a, true
+	}
 	crowded := p.crowded(srv)
 	if crowded || p.full() {
 		var victim *slot
@@ -100,24 +116,24 @@ func (p *pool) admit(srv *server) (leaving *instance, ok bool) {
 				p.rooms.count++
 				p.rooms.byServer[srv]++
 				p.wg.Go(func() { w.drop(inst) })
-				return nil, true
+				return a, true
 			}
 		}
 		if victim == nil {
-			return nil, false
+			return a, false
 		}
 		victim.mu.Lock()
 		if victim.refs == 0 {
-			leaving, victim.inst = victim.inst, nil
+			a.leaving, victim.inst = victim.inst, nil
 		}
 		victim.mu.Unlock()
-		if leaving == nil { // it got work this very moment
-			return nil, false
+		if a.leaving == nil { // it got work this very moment
+			return a, false
 		}
 	}
 	p.rooms.count++
 	p.rooms.byServer[srv]++
-	return leaving, true
+	return a, true
 }
 
 // letIn admits those who wait, as far as there is room. p.mu is held.
@@ -131,9 +147,9 @@ func (p *pool) letIn() {
 			if refused[next.srv] {
 				continue
 			}
-			if leaving, ok := p.admit(next.srv); ok {
+			if a, ok := p.admit(next.srv); ok {
 				w = next
-				w.in <- leaving
+				w.in <- a
 				break
 			}
 			refused[next.srv] = true

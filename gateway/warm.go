@@ -34,6 +34,8 @@ type warmth struct {
 // warm is an instance that nobody uses yet.
 type warm struct {
 	runtime.Instance
+	of    *warmth
+	began time.Time
 	exit  chan runtime.Exit
 	ended chan struct{}
 	to    atomic.Pointer[transport.Receiver]
@@ -135,10 +137,17 @@ func (w *warmth) another() bool {
 		w.filling = false
 		return false
 	}
-	w.failures = 0
 	w.ready = append(w.ready, inst)
 	w.p.wg.Go(func() { w.watch(inst) })
+	w.p.wg.Go(w.p.arrived)
 	return true
+}
+
+// arrived lets those in who wait for what is there now.
+func (p *pool) arrived() {
+	p.mu.Lock()
+	p.letIn()
+	p.mu.Unlock()
 }
 
 // boot starts an instance and waits until it answers.
@@ -152,12 +161,12 @@ func (w *warmth) boot() (*warm, error) {
 	if err := w.p.turns.take(ctx, "\x00warm"); err != nil {
 		return nil, err
 	}
-	defer w.p.turns.give()
 	run, err := w.srv.Launcher.Launch(ctx, runtime.Key{Server: w.srv.Name, Attempt: 1, Secrets: w.srv.secrets})
+	w.p.turns.give() // others need not wait until it has booted
 	if err != nil {
 		return nil, err
 	}
-	inst := &warm{Instance: run, exit: make(chan runtime.Exit, 1), ended: make(chan struct{})}
+	inst := &warm{Instance: run, of: w, began: time.Now(), exit: make(chan runtime.Exit, 1), ended: make(chan struct{})}
 	go func() { // ends with the instance, which somebody stops
 		if e, ok := <-run.Wait(); ok {
 			inst.exit <- e
@@ -184,6 +193,9 @@ func (w *warmth) watch(inst *warm) {
 		w.srv.setError(exit.String())
 		w.p.g.log.Warn("a warm instance ended", "server", w.srv.Name, "exit", exit.String())
 		w.mu.Lock()
+		if time.Since(inst.began) > stable {
+			w.failures = 0
+		}
 		w.failures++
 		w.notUntil = time.Now().Add(max(time.Second, backoff(w.failures)))
 		w.mu.Unlock()
@@ -213,16 +225,20 @@ func (w *warmth) drop(inst *warm) {
 	w.p.leave(w.srv)
 }
 
-// takeWarm returns a warm instance of srv, which counts as one already, and
-// has another started; nil when there is none.
-func (p *pool) takeWarm(srv *server) *warm {
-	p.mu.Lock()
-	w := p.warm[srv]
-	p.mu.Unlock()
+// pop takes the oldest instance that lives, which counts as one already, and
+// has another started; nil when there is none. The pool's lock is held.
+func (w *warmth) pop() *warm {
 	if w == nil {
 		return nil
 	}
-	defer w.fill()
+	inst := w.oldest()
+	if inst != nil {
+		w.fill()
+	}
+	return inst
+}
+
+func (w *warmth) oldest() *warm {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for len(w.ready) > 0 {
@@ -232,6 +248,7 @@ func (p *pool) takeWarm(srv *server) *warm {
 		case <-inst.ended: // its watcher comes too late
 			w.p.wg.Go(func() { w.drop(inst) })
 		default:
+			w.failures = 0
 			return inst
 		}
 	}

@@ -162,3 +162,68 @@ func TestMaxInstancesTooLong(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// booting makes an instance for everyone, after a while, which does not
+// answer pings when it is silent.
+type booting struct {
+	*testserver.Server
+	takes time.Duration
+}
+
+func (booting) Uniform() bool { return true }
+
+func (b booting) Launch(ctx context.Context, k runtime.Key) (runtime.Instance, error) {
+	time.Sleep(b.takes)
+	return b.Server.Launch(ctx, k)
+}
+
+// TestWarmInstanceGoesToWhoWaits: who waits for room gets the warm instance
+// that takes it, as soon as it has booted, and another server's goes for it.
+func TestWarmInstanceGoesToWhoWaits(t *testing.T) {
+	t.Parallel()
+	for name, limits := range map[string]gateway.Limits{"of its own": {}, "of another": {Instances: 1}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, b := testserver.New("a", transport.Legacy).Tool("n", number), testserver.New("b", transport.Legacy).Tool("n", number)
+			gw := open(t, &gateway.Options{Limits: limits, Servers: []gateway.Server{
+				{Name: "a", Launcher: booting{a, 200 * time.Millisecond}, Warm: 1, MaxInstances: 1}, {Name: "b", Launcher: b},
+			}})
+			waitFor(t, func() bool { return gw.Status().Servers[0].Warm == 0 && a.Starts.Load() == 0 }) // it boots
+			tool := "a__n"
+			if limits.Instances > 0 {
+				tool = "b__n"
+			}
+			p := legacyClient(t, gw, "{}", nil)
+			began := time.Now()
+			if got := textOf(p.must("tools/call", `{"name":"`+tool+`"}`)); got != "1" {
+				t.Errorf("got %q", got)
+			}
+			if took := time.Since(began); took > 5*time.Second {
+				t.Errorf("it waited %v", took)
+			}
+		})
+	}
+}
+
+// TestBootingTakesNoTurn: instances that have started and do not answer yet
+// keep no other server from starting.
+func TestBootingTakesNoTurn(t *testing.T) {
+	t.Parallel()
+	mute := testserver.New("mute", transport.Legacy).Method("ping", func(ctx context.Context, _ *testserver.Call) (string, error) {
+		<-ctx.Done()
+		return "", ctx.Err()
+	})
+	b := testserver.New("b", transport.Legacy).Tool("n", number)
+	gw := open(t, &gateway.Options{Limits: gateway.Limits{Starts: 1}, Servers: []gateway.Server{
+		{Name: "mute", Launcher: uniform{mute}, Warm: 2}, {Name: "b", Launcher: b},
+	}})
+	waitFor(t, func() bool { return len(mute.Live()) > 0 })
+	p := legacyClient(t, gw, "{}", nil)
+	began := time.Now()
+	if got := textOf(p.must("tools/call", `{"name":"b__n"}`)); got != "1" {
+		t.Errorf("got %q", got)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it waited %v for a server that boots", took)
+	}
+}

@@ -21,7 +21,7 @@ type Ceiling struct {
 
 	// Mounts are the folders of the host below which the sources of mounts
 	// may lie; nil: anywhere that is not sensitive. An empty list: nowhere.
-	Mounts []string `json:"mounts,omitempty"`
+	Mounts []string `json:"mounts,omitzero"`
 
 	// ReadOnly refuses writable mounts of the host and a writable root;
 	// named volumes stay allowed.
@@ -30,7 +30,7 @@ type Ceiling struct {
 	// Network are the entries of network.allow that a Spec may have: equal
 	// to one of them, or a name below one that begins with "*."; nil: any.
 	// An empty list: none.
-	Network []string `json:"network,omitempty"`
+	Network []string `json:"network,omitzero"`
 
 	// NoRoot refuses the user 0, and NoForce what a mount can force.
 	NoRoot  bool `json:"noRoot,omitempty"`
@@ -38,7 +38,7 @@ type Ceiling struct {
 
 	// Classes are the runtime classes that a Spec may name, "" being the
 	// driver's default; nil: any.
-	Classes []string `json:"classes,omitempty"`
+	Classes []string `json:"classes,omitzero"`
 
 	// Confined refuses Specs that say Unconfined.
 	Confined bool `json:"confined,omitempty"`
@@ -55,8 +55,8 @@ func (c *Ceiling) Check(spec Spec) error {
 		errs = append(errs, fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), ErrCeiling))
 	}
 	have, most := spec.Limits.OrDefault(), c.Limits
-	if most.CPUs != 0 && have.CPUs > most.CPUs {
-		over("limits.cpus %g is more than %g", have.CPUs, most.CPUs)
+	if most.CPUs != 0 && !(have.CPUs > 0 && have.CPUs <= most.CPUs) {
+		over("limits.cpus %g is more than %g, or no number of cores", have.CPUs, most.CPUs)
 	}
 	for _, l := range []struct {
 		name       string
@@ -65,8 +65,12 @@ func (c *Ceiling) Check(spec Spec) error {
 		{"memory", have.Memory, most.Memory}, {"pids", have.PIDs, most.PIDs},
 		{"tmp", have.Tmp, most.Tmp}, {"files", have.Files, most.Files},
 	} {
-		if l.most != 0 && l.have > l.most {
+		switch {
+		case l.most == 0:
+		case l.have > l.most:
 			over("limits.%s %d is more than %d", l.name, l.have, l.most)
+		case l.have < 0:
+			over("limits.%s %d is negative", l.name, l.have)
 		}
 	}
 	for _, m := range spec.Mounts {
@@ -139,7 +143,7 @@ func (b *bounded) Chosen() string {
 }
 
 // Definition is equal for two of the same runtime behind the same ceiling.
-func (b *bounded) Definition() string { return fmt.Sprintf("%p within %+v", b.Runtime, b.c) }
+func (b *bounded) Definition() string { return fmt.Sprintf("%p within %#v", b.Runtime, b.c) }
 
 // Description implements [Describer].
 func (b *bounded) Description() string { return Describe(b.Runtime) }

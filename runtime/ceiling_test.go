@@ -1,7 +1,9 @@
 package runtime_test
 
 import (
+	"encoding/json"
 	"errors"
+	"math"
 	"strings"
 	"testing"
 
@@ -45,12 +47,37 @@ func TestCeiling(t *testing.T) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}
+	for _, l := range []runtime.Limits{{CPUs: math.NaN()}, {CPUs: -1}, {Memory: -1}, {PIDs: -1}} {
+		if err := c.Check(runtime.Spec{Limits: l}); !errors.Is(err, runtime.ErrCeiling) {
+			t.Errorf("limits %+v: %v", l, err)
+		}
+	}
 	if err := (*runtime.Ceiling)(nil).Check(runtime.Spec{Unconfined: true}); err != nil {
 		t.Errorf("no ceiling: %v", err)
 	}
 	// A ceiling below a default refuses the default too: nothing is clamped.
 	if err := (&runtime.Ceiling{Limits: runtime.Limits{Memory: 1 << 20}}).Check(runtime.Spec{}); !errors.Is(err, runtime.ErrCeiling) {
 		t.Errorf("the default memory over the ceiling: %v", err)
+	}
+}
+
+// TestCeilingTravels: a list that allows nothing is not one that allows all.
+func TestCeilingTravels(t *testing.T) {
+	t.Parallel()
+	none := runtime.Ceiling{Mounts: []string{}, Network: []string{}, Classes: []string{}}
+	b, err := json.Marshal(none)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back runtime.Ceiling
+	if err := json.Unmarshal(b, &back); err != nil || back.Mounts == nil || back.Network == nil || back.Classes == nil {
+		t.Errorf("%s became %+v, %v", b, back, err)
+	}
+	definition := func(c runtime.Ceiling) string {
+		return runtime.Within(nil, c).(interface{ Definition() string }).Definition()
+	}
+	if definition(none) == definition(runtime.Ceiling{}) {
+		t.Error("nothing and anything have the same definition")
 	}
 }
 
