@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -55,7 +56,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	bed, err := testbed.Enter(os.Getenv("GATEHOUSE_CACHE"))
 	if errors.Is(err, fs.ErrNotExist) {
-		fmt.Fprintln(stderr, "confined: nothing was measured:", err)
+		why, _, _ := strings.Cut(err.Error(), "\n")
+		fmt.Fprintln(stderr, "confined: nothing was measured:", why)
 		return 0
 	}
 	if err != nil {

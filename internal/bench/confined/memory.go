@@ -18,6 +18,9 @@ type memory struct {
 	gateway  float64 // by how much this process grows
 }
 
+// resident is how many servers are up at once when memory is measured.
+const resident = 24
+
 // measureMemory has some servers of each way up at once.
 func (b *bench) measureMemory(ctx context.Context, d *testbed.Daemon) error {
 	b.memory = map[string]*memory{}
@@ -46,7 +49,7 @@ func (w *way) memory(ctx context.Context, d *testbed.Daemon) (m *memory, err err
 			err = errors.Join(err, s.stop(ctx))
 		}
 	}()
-	for range together {
+	for range resident {
 		s, err := w.up(ctx)
 		if err != nil {
 			return nil, err
@@ -61,9 +64,9 @@ func (w *way) memory(ctx context.Context, d *testbed.Daemon) (m *memory, err err
 	if err != nil {
 		return nil, err
 	}
-	m = &memory{shim: nan, gateway: float64(after-before) / together}
+	m = &memory{shim: nan, gateway: float64(after-before) / resident}
 	if shims > 0 {
-		m.shim = float64(shims) / together
+		m.shim = float64(shims) / resident
 	}
 	for _, s := range servers {
 		meter, ok := s.(driven).Instance.(runtime.Meter)
