@@ -131,12 +131,26 @@ func assemble(of *arch.Info) ([]bpf.Instruction, error) {
 		}
 		p.JmpIf(bpf.JumpEqual, personalities[0], yes, no)
 	})
-	if n, ok := of.SyscallNames["clone3"]; ok { // its flags lie in memory; the C libraries fall back to clone
-		hit, miss := p.NewLabel(), p.NewLabel()
-		p.JmpIf(bpf.JumpEqual, uint32(n), hit, miss)
-		p.SetLabel(hit)
-		p.Ret(absent)
-		p.SetLabel(miss)
+	for _, m := range modes {
+		conditional(&p, of, m.name, func(yes, no seccomp.Label) {
+			if m.flags > 0 { // without them the mode is whatever the register held
+				made := p.NewLabel()
+				p.LdLo(m.flags)
+				p.JmpIf(bpf.JumpBitsSet, makingFlags, made, yes)
+				p.SetLabel(made)
+			}
+			p.LdLo(m.mode)
+			p.JmpIf(bpf.JumpBitsSet, unix.S_ISUID|unix.S_ISGID, no, yes)
+		})
+	}
+	for _, name := range indirect {
+		if n, ok := of.SyscallNames[name]; ok {
+			hit, miss := p.NewLabel(), p.NewLabel()
+			p.JmpIf(bpf.JumpEqual, uint32(n), hit, miss)
+			p.SetLabel(hit)
+			p.Ret(absent)
+			p.SetLabel(miss)
+		}
 	}
 	yes, no := p.NewLabel(), p.NewLabel()
 	search(&p, spans(of), yes, no)
@@ -157,10 +171,15 @@ func assemble(of *arch.Info) ([]bpf.Instruction, error) {
 	return append(head, body...), nil
 }
 
-// conditional decides one call by its arguments.
+// conditional decides one call by its arguments, where the architecture has
+// it.
 func conditional(p *seccomp.Program, of *arch.Info, name string, decide func(yes, no seccomp.Label)) {
+	n, ok := of.SyscallNames[name]
+	if !ok {
+		return
+	}
 	hit, miss := p.NewLabel(), p.NewLabel()
-	p.JmpIf(bpf.JumpEqual, uint32(of.SyscallNames[name]), hit, miss)
+	p.JmpIf(bpf.JumpEqual, uint32(n), hit, miss)
 	p.SetLabel(hit)
 	yes, no := p.NewLabel(), p.NewLabel()
 	decide(yes, no)

@@ -1,6 +1,10 @@
 package sandbox
 
-import "strings"
+import (
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
 
 // allowed are the system calls that need no look at their arguments: what
 // containerd's default profile allows without any capability, as of version
@@ -9,12 +13,12 @@ import "strings"
 var allowed = strings.Fields(`
 accept accept4 access adjtimex alarm arch_prctl arm_fadvise64_64 arm_sync_file_range
 bind breakpoint brk
-cacheflush cachestat capget capset chdir chmod chown clock_adjtime clock_getres clock_gettime
-clock_nanosleep close close_range connect copy_file_range creat
+cacheflush cachestat capget capset chdir chown clock_adjtime clock_getres clock_gettime
+clock_nanosleep close close_range connect copy_file_range
 dup dup2 dup3
 epoll_create epoll_create1 epoll_ctl epoll_ctl_old epoll_pwait epoll_pwait2 epoll_wait epoll_wait_old
 eventfd eventfd2 execve execveat exit exit_group
-faccessat faccessat2 fadvise64 fallocate fchdir fchmod fchmodat fchmodat2 fchown fchownat fcntl
+faccessat faccessat2 fadvise64 fallocate fchdir fchown fchownat fcntl
 fdatasync fgetxattr flistxattr flock fork fremovexattr fsetxattr fstat fstatfs fsync ftruncate
 futex futex_requeue futex_wait futex_waitv futex_wake futimesat
 get_robust_list get_thread_area getcpu getcwd getdents getdents64 getegid geteuid getgid getgroups
@@ -26,11 +30,10 @@ kill
 landlock_add_rule landlock_create_ruleset landlock_restrict_self lchown lgetxattr link linkat listen
 listmount listxattr listxattrat llistxattr lremovexattr lseek lsetxattr lsm_get_self_attr
 lsm_list_modules lsm_set_self_attr lstat
-madvise map_shadow_stack membarrier memfd_create memfd_secret mincore mkdir mkdirat mknod mknodat
+madvise map_shadow_stack membarrier memfd_create memfd_secret mincore
 mlock mlock2 mlockall mmap modify_ldt mprotect mq_getsetattr mq_notify mq_open mq_timedreceive
 mq_timedsend mq_unlink mremap mseal msgctl msgget msgrcv msgsnd msync munlock munlockall munmap
 name_to_handle_at nanosleep newfstatat
-open openat openat2
 pause pidfd_open pidfd_send_signal pipe pipe2 pkey_alloc pkey_free pkey_mprotect poll ppoll prctl
 pread64 preadv preadv2 prlimit64 process_mrelease process_vm_readv process_vm_writev pselect6 ptrace
 pwrite64 pwritev pwritev2
@@ -61,3 +64,23 @@ const (
 
 // personalities are those that change nothing of the security of a process.
 var personalities = []uint32{0, 0x8, 0x20000, 0x20008, 0xffffffff}
+
+// modes are the calls that give a file its mode, by the places of their
+// arguments. Bits that make a program run as its owner (setuid, setgid) would
+// stand on the host afterwards, in what is mounted writable.
+var modes = []struct {
+	name        string
+	mode, flags uint32 // flags: 0 where there are none
+}{
+	{"chmod", 1, 0}, {"fchmod", 1, 0}, {"fchmodat", 2, 0}, {"fchmodat2", 2, 0},
+	{"creat", 1, 0}, {"open", 2, 1}, {"openat", 3, 2},
+	{"mkdir", 1, 0}, {"mkdirat", 2, 0}, {"mknod", 1, 0}, {"mknodat", 2, 0},
+}
+
+// makingFlags are those of open by which it has a mode: O_CREAT, and the part
+// of O_TMPFILE that is its own.
+const makingFlags = unix.O_CREAT | 0x400000
+
+// indirect are calls that take what counts from memory, where no filter can
+// look; the C libraries do without them.
+var indirect = []string{"clone3", "openat2"}
