@@ -419,6 +419,7 @@ type serverHealth struct {
 	Name  string `json:"name"`
 	State State  `json:"state"`
 	Error string `json:"error,omitempty"`
+	By    string `json:"by,omitempty"` // how it is reached, or what confines it and why; on /readyz
 }
 
 func (g *Gateway) serveHealth(w http.ResponseWriter, _ *http.Request) {
@@ -439,7 +440,11 @@ func (g *Gateway) serveReady(w http.ResponseWriter, _ *http.Request) {
 func (g *Gateway) writeHealth(w http.ResponseWriter, code int, status string) {
 	h := health{Status: status, ID: g.id, Servers: []serverHealth{}}
 	for _, s := range g.Status().Servers {
-		h.Servers = append(h.Servers, serverHealth{s.Name, s.State, s.Error})
+		sh := serverHealth{Name: s.Name, State: s.State, Error: s.Error}
+		if status != "ok" {
+			sh.By = s.Kind
+		}
+		h.Servers = append(h.Servers, sh)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)

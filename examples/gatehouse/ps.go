@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -98,6 +100,7 @@ type processLine struct {
 	Server    string     `json:"server"`
 	Kind      string     `json:"kind"`
 	Confined  string     `json:"confined,omitempty"`
+	By        string     `json:"by,omitempty"` // what confines it, and why
 	State     string     `json:"state"`
 	Instance  string     `json:"instance,omitempty"`
 	Principal string     `json:"principal,omitempty"`
@@ -112,10 +115,11 @@ type processLine struct {
 }
 
 func (a *app) ps(ctx context.Context) error {
+	by := make(map[string]bool) // what confines servers, each in a line
 	t := a.table("GATEWAY", "SERVER", "KIND", "CONFINED", "STATE", "INSTANCE", "SESSION", "UPTIME", "CPU", "MEMORY", "CALLS", "ERROR")
 	err := a.ask(ctx, func(st *admin.Status) error {
 		for _, s := range st.Servers {
-			line := processLine{Gateway: st.ID, PID: st.PID, Server: s.Name, Kind: s.Kind, Confined: s.Confined, State: s.State, Calls: s.Calls, Error: s.Error}
+			line := processLine{Gateway: st.ID, PID: st.PID, Server: s.Name, Kind: s.Kind, Confined: s.Confined, By: s.By, State: s.State, Calls: s.Calls, Error: s.Error}
 			lines := []processLine{line}
 			if len(s.Instances) > 0 {
 				lines = nil
@@ -128,6 +132,9 @@ func (a *app) ps(ctx context.Context) error {
 				}
 				l.Refused = i.Refused
 				lines = append(lines, l)
+			}
+			if s.By != "" && s.Confined != "" && s.Confined != "no" {
+				by[s.By] = true
 			}
 			for _, l := range lines {
 				if a.format == "json" {
@@ -151,6 +158,11 @@ func (a *app) ps(ctx context.Context) error {
 		return nil
 	})
 	t.flush()
+	if a.format != "json" {
+		for _, line := range slices.Sorted(maps.Keys(by)) {
+			fmt.Fprintln(a.err, line)
+		}
+	}
 	return err
 }
 

@@ -73,7 +73,7 @@ func TestStatus(t *testing.T) {
 	}})
 	code, body := request(h, "GET", "/v1/status")
 	const want = `{"id":"id","name":"gatehouse","version":"v1","pid":42,"url":"http://127.0.0.1:8811/mcp","started":"2026-01-02T03:04:05Z","calls":7,"inFlight":1,` +
-		`"servers":[{"name":"files","prefix":"files","instance":"session","state":"running","era":"legacy","protocol":"2025-11-25","kind":"plain process","confined":"no","calls":5,` +
+		`"servers":[{"name":"files","prefix":"files","instance":"session","state":"running","era":"legacy","protocol":"2025-11-25","kind":"plain process","confined":"no","by":"plain process","calls":5,` +
 		`"instances":[{"id":"i1","server":"files","state":"running","principal":"ada","session":"s1","started":"2026-01-02T03:04:05Z","calls":5,` +
 		`"usage":{"cpuSeconds":1.5,"memory":5242880,"pids":7},"refused":["the connection to x.example:443 was refused: not on the list; to allow it: network: {allow: [\"x.example:443\"]}"]}]},` +
 		`{"name":"docs","instance":"shared","state":"failed","error":"connection refused","calls":0,"instances":[]}],` +

@@ -33,6 +33,7 @@ type Server struct {
 	Protocol  string     `json:"protocol,omitempty"`
 	Kind      string     `json:"kind,omitempty"`
 	Confined  string     `json:"confined,omitempty"`
+	By        string     `json:"by,omitempty"` // how it is reached, or what confines it and why
 	Calls     int64      `json:"calls"`
 	Warm      int        `json:"warm,omitempty"` // started for whoever comes next
 	Instances []Instance `json:"instances"`
@@ -79,7 +80,7 @@ func statusOf(g gateway.Status, used map[string]runtime.Usage) Status {
 	for _, s := range g.Servers {
 		srv := Server{
 			Name: s.Name, Prefix: s.Prefix, Scope: string(s.Scope), State: string(s.State), Error: s.Error,
-			Era: s.Era, Protocol: s.Protocol, Kind: s.Kind, Calls: s.Calls, Warm: s.Warm, Instances: make([]Instance, 0, len(s.Instances)),
+			Era: s.Era, Protocol: s.Protocol, Kind: s.Kind, By: s.Kind, Calls: s.Calls, Warm: s.Warm, Instances: make([]Instance, 0, len(s.Instances)),
 		}
 		for _, i := range s.Instances {
 			inst := Instance{
