@@ -84,7 +84,10 @@ func (p plan) ociSpec() (*specs.Spec, error) {
 
 	s.Mounts = slices.DeleteFunc(s.Mounts, func(m specs.Mount) bool { return m.Destination == "/run" })
 	for i, m := range s.Mounts {
-		if m.Destination == "/dev/shm" {
+		switch m.Destination {
+		case "/dev": // root, where it was asked for, could write to it otherwise
+			s.Mounts[i].Options = []string{"ro", "nosuid", "strictatime", "mode=755", "size=65536k"}
+		case "/dev/shm":
 			s.Mounts[i].Options = []string{"nosuid", "noexec", "nodev", "mode=1777", size(min(shmSize, l.Memory))}
 		}
 	}
