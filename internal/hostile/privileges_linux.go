@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -162,6 +163,31 @@ func mount(a arguments) (string, error) {
 		err = errors.New("there is no such kind")
 	}
 	return "mounted", err
+}
+
+func remount(a arguments) (string, error) {
+	c := exec.Command("/proc/self/exe", "remounted", a["path"])
+	c.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+	}
+	out, err := c.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return string(out), nil
+}
+
+// remounted is what remount starts.
+func remounted(path string) error {
+	remounting := unix.Mount("", path, "", unix.MS_REMOUNT|unix.MS_BIND, "")
+	writing := os.WriteFile(filepath.Join(path, "remounted"), []byte("x"), 0o666)
+	if writing != nil {
+		return errors.Join(remounting, writing)
+	}
+	fmt.Println("written")
+	return nil
 }
 
 func chroot(a arguments) (string, error) {

@@ -50,6 +50,7 @@ func tools() map[string]tool {
 		"clone":       {about: "starts a process in a namespace: kind", run: clone},
 		"setns":       {about: "enters a namespace: path", run: setns},
 		"mount":       {about: "mounts something: kind", run: mount},
+		"remount":     {about: "makes a mount writable from a user namespace of its own, and writes to it: path", run: remount},
 		"chroot":      {about: "changes the root: how, dir", run: chroot},
 		"terminal":    {about: "types on a terminal that it has not made", run: terminal},
 		"descriptors": {about: "finds descriptors that it was not given", run: descriptors, here: true},
@@ -137,6 +138,8 @@ func act(what string, args []string) error {
 			r.Failed = err.Error()
 		}
 		return json.NewEncoder(os.Stdout).Encode(r)
+	case what == "remounted" && len(args) == 1:
+		return remounted(args[0])
 	case what == "identity":
 		s, err := identity(nil)
 		fmt.Println(s)

@@ -388,3 +388,13 @@ func eventually(t testing.TB, d time.Duration, what string, ok func() bool) {
 		}
 	}
 }
+
+// stop stops a server within its patience; 0 kills it at once.
+func stop(t testing.TB, c *cell, patience time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := c.i.Stop(ctx); err != nil {
+		t.Errorf("Stop: %v", err)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -60,6 +61,9 @@ func TestFiles(t *testing.T) {
 		if _, err := os.Stat(p); err != nil {
 			a.as = byNone // this kernel has none
 		}
+		if strings.HasPrefix(p, "/proc") {
+			a.lets = kernels
+		}
 		all = append(all, a)
 	}
 	for _, p := range []string{"/etc/hosts", "/etc/resolv.conf", "/server", program, "/proc/1/exe", "/proc/self/exe", "/dev/mem"} {
@@ -73,9 +77,12 @@ func TestFiles(t *testing.T) {
 		all = append(all, attempt{tool: "write", args: args{"path": p}})
 	}
 	all = append(all,
-		attempt{tool: "write", args: args{"path": "/ro/new"}, as: byUser, how: args{"path": filepath.Join(shownDir, "new")}},
+		attempt{tool: "write", args: args{"path": "/ro/new"}, as: byUser, how: args{"path": filepath.Join(shownDir, "control")}},
 		attempt{tool: "chmod", args: args{"path": "/etc/passwd"}, as: byRoot},
-		attempt{tool: "symlink", args: args{"path": "/ro/link", "to": "/etc"}, as: byUser, how: args{"path": filepath.Join(shownDir, "link"), "to": "/etc"}},
+		attempt{tool: "symlink", args: args{"path": "/ro/link", "to": "/etc"}, as: byUser, how: args{"path": filepath.Join(shownDir, "control-link"), "to": "/etc"}},
+		// A user namespace, where it can be had, gives rights over mounts.
+		attempt{tool: "remount", args: args{"path": "/ro"}},
+		attempt{tool: "remount", args: args{"path": "/"}},
 		attempt{tool: "execute", args: args{"dir": "/tmp"}, as: byUser, how: args{"dir": shownDir}},
 		attempt{tool: "execute", args: args{"dir": "/dev/shm"}, as: byUser, how: args{"dir": shownDir}},
 		// Not every root may do these.
@@ -88,7 +95,14 @@ func TestFiles(t *testing.T) {
 		c := b.start(t, func(s *runtime.Spec) {
 			s.Mounts = []runtime.Mount{{Source: shownDir, Target: "/ro"}, {Source: writable(t), Target: "/rw", Writable: true}}
 		})
-		confined(t, b, c, append(reads(byNone, b.state, filepath.Join(b.state, "owners")), all...))
+		all := append(reads(byNone, b.state, filepath.Join(b.state, "owners")), all...)
+		t.Run("user", func(t *testing.T) { confined(t, b, c, all) })
+		t.Run("root", func(t *testing.T) {
+			confined(t, b, b.start(t, func(s *runtime.Spec) {
+				s.User = "0"
+				s.Mounts = []runtime.Mount{{Source: shownDir, Target: "/ro"}}
+			}), all)
+		})
 		// The places that are its own, so that the attempts are not idle.
 		for _, p := range []string{"/tmp/x", "/dev/shm/x", "/rw/x"} {
 			if _, err := c.try(t, "write", args{"path": p}); err != nil {
@@ -98,7 +112,7 @@ func TestFiles(t *testing.T) {
 	})
 	if left, err := os.ReadDir(shownDir); err == nil {
 		for _, e := range left {
-			if e.Name() != "new" && e.Name() != "link" { // those of the control
+			if !strings.HasPrefix(e.Name(), "control") {
 				t.Errorf("a server has written %s to a mount that is not writable", e.Name())
 			}
 		}
