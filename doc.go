@@ -30,10 +30,13 @@
 //     typed forms for every method of the protocol.
 //   - runtime: Launcher, Runtime, Instance and Spec: what makes the running
 //     copies of a server. Below it, one package for each way: inproc (a server
-//     in this process), process (a command), remote (a URL).
+//     in this process), process (a command), remote (a URL), containerd and
+//     sandbox (which confine), auto (whichever of the two is there), egress
+//     (what confined servers may reach).
 //   - transport: moves JSON-RPC messages and knows nothing of policy: Message,
 //     Conn, the HTTP and pipe fronts, the connectors to servers, Principal and
 //     Authenticator.
+//   - profile: named sets of servers and tools.
 //   - secrets: references to secrets and values that never print themselves.
 //
 // Packages are imported in one direction: gateway imports interceptor and
