@@ -312,7 +312,7 @@ const (
 func (a attempt) String() string {
 	var b strings.Builder
 	b.WriteString(a.tool)
-	for _, name := range []string{"kind", "name", "how", "network", "address", "server", "url", "proxy", "target", "sni", "host", "path", "dir", "from", "pid", "key", "want"} {
+	for _, name := range []string{"kind", "name", "how", "network", "address", "server", "url", "proxy", "target", "sni", "host", "path", "dir", "from", "pid", "key"} {
 		if v := a.args[name]; v != "" {
 			fmt.Fprintf(&b, " %s=%s", name, v)
 		}
