@@ -27,7 +27,17 @@ import (
 var ErrUnsupported = errors.New("network namespaces exist on Linux only")
 
 // NS is a network namespace. It is safe for concurrent use.
-type NS struct{ f *os.File }
+type NS struct {
+	f *os.File
+
+	entering chan struct{} // bounds the threads that Dial takes at a time
+}
+
+func hold(f *os.File) *NS { return &NS{f: f, entering: make(chan struct{}, maxEntering)} }
+
+// maxEntering bounds how many sockets are being opened for Dial at a time;
+// each takes a thread for some microseconds.
+const maxEntering = 8
 
 // File returns the descriptor that holds the namespace. It stays the
 // namespace's own: it must not be closed.

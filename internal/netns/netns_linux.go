@@ -31,7 +31,7 @@ func New() (*NS, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &NS{f: f}, nil
+	return hold(f), nil
 }
 
 // Open opens an existing namespace, such as /proc/PID/ns/net.
@@ -45,7 +45,7 @@ func Open(path string) (*NS, error) {
 		_ = f.Close()
 		return nil, err
 	}
-	return &NS{f: f}, nil
+	return hold(f), nil
 }
 
 // FromFile returns the namespace that f is a descriptor of. It duplicates
@@ -63,7 +63,7 @@ func FromFile(f *os.File) (*NS, error) {
 		_ = dup.Close()
 		return nil, err
 	}
-	return &NS{f: dup}, nil
+	return hold(dup), nil
 }
 
 // check refuses what is not a network namespace.
@@ -122,19 +122,6 @@ func (ns *NS) ListenPacket(network, addr string) (c net.PacketConn, err error) {
 	var lc net.ListenConfig
 	err = ns.Do(func() error {
 		c, err = lc.ListenPacket(context.Background(), network, addr)
-		return err
-	})
-	return c, err
-}
-
-// Dial connects to an address inside the namespace. addr is an IP address
-// with a port.
-func (ns *NS) Dial(ctx context.Context, network, addr string) (c net.Conn, err error) {
-	if err := literal(addr); err != nil {
-		return nil, fmt.Errorf("dialling inside a network namespace: %w", err)
-	}
-	err = ns.Do(func() error {
-		c, err = new(net.Dialer).DialContext(ctx, network, addr)
 		return err
 	})
 	return c, err
