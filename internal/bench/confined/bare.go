@@ -4,24 +4,20 @@ package main
 
 import (
 	"bufio"
-	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"reflect"
 	goruntime "runtime"
-	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
 
 	runcoptions "github.com/containerd/containerd/api/types/runc/options"
 	"github.com/containerd/containerd/v2/client"
-	"github.com/containerd/containerd/v2/contrib/seccomp"
 	"github.com/containerd/containerd/v2/core/containers"
 	"github.com/containerd/containerd/v2/pkg/cio"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
@@ -36,80 +32,79 @@ type bare struct {
 	client    *client.Client
 	namespace string
 	image     client.Image
+	model     []byte // the spec of a container of the driver
 	runc      *runcoptions.Options
 	folder    string // for FIFOs
-	hosts     string // a file for /etc/hosts
-	oomScore  int
 	n         atomic.Int64
 }
 
-// openBare finds the image of a namespace that holds no other.
+// openBare copies the one container that there is in a namespace: its image
+// and its spec.
 func openBare(ctx context.Context, address, namespace, folder string, runc *runcoptions.Options) (_ *bare, err error) {
-	b := &bare{namespace: namespace, runc: runc, folder: folder, hosts: filepath.Join(folder, "hosts")}
-	if err := os.WriteFile(b.hosts, []byte("127.0.0.1 localhost cell\n::1 localhost cell\n"), 0o644); err != nil {
-		return nil, err
-	}
-	score, err := os.ReadFile("/proc/self/oom_score_adj")
-	if err != nil {
-		return nil, err
-	}
-	mine, err := strconv.Atoi(strings.TrimSpace(string(score)))
-	if err != nil {
-		return nil, err
-	}
-	b.oomScore = min(mine+500, 1000)
+	b := &bare{namespace: namespace, runc: runc, folder: folder}
 	if b.client, err = client.New(address); err != nil {
 		return nil, err
 	}
-	images, err := b.client.ListImages(b.within(ctx))
-	if err == nil && len(images) != 1 {
-		err = fmt.Errorf("containerd has %d images in the namespace %s, and not one", len(images), namespace)
-	}
-	if err != nil {
+	if err := b.copy(b.within(ctx)); err != nil {
 		_ = b.client.Close()
-		return nil, err
+		return nil, fmt.Errorf("copying a container of the driver: %w", err)
 	}
-	b.image = images[0]
 	return b, nil
+}
+
+func (b *bare) copy(ctx context.Context) error {
+	all, err := b.client.Containers(ctx)
+	if err != nil {
+		return err
+	}
+	if len(all) != 1 {
+		return fmt.Errorf("there are %d, and not one", len(all))
+	}
+	if b.image, err = all[0].Image(ctx); err != nil {
+		return err
+	}
+	s, err := all[0].Spec(ctx)
+	if err != nil {
+		return err
+	}
+	if s.Linux.Seccomp == nil || len(s.Linux.Seccomp.Architectures) != 1 {
+		return errors.New("it has no filter of system calls for one architecture")
+	}
+	for i, m := range s.Mounts {
+		if m.Type != "bind" {
+			continue
+		}
+		content, err := os.ReadFile(m.Source) // it goes with the container
+		if err != nil {
+			return err
+		}
+		s.Mounts[i].Source = filepath.Join(b.folder, fmt.Sprintf("mount-%d", i))
+		if err := os.WriteFile(s.Mounts[i].Source, content, 0o644); err != nil {
+			return err
+		}
+	}
+	b.model, err = json.Marshal(s)
+	return err
 }
 
 func (b *bare) within(ctx context.Context) context.Context {
 	return namespaces.WithNamespace(ctx, b.namespace)
 }
 
-// spec is that of runtime/containerd, made by hand.
-func (b *bare) spec(id, netns string) []oci.SpecOpts {
-	const memory = 2 << 30
-	arch := specs.ArchX86_64
-	if goruntime.GOARCH == "arm64" {
-		arch = specs.ArchAARCH64
-	}
-	return []oci.SpecOpts{
-		oci.WithProcessArgs("/server"), oci.WithProcessCwd("/"), oci.WithDefaultPathEnv, oci.WithEnv([]string{"HOME=/tmp"}),
-		oci.WithHostname("cell"), oci.WithUIDGID(65532, 65532), oci.WithRootFSReadonly(),
-		oci.WithNoNewPrivileges,
-		oci.WithMemoryLimit(memory), oci.WithMemorySwap(memory), oci.WithPidsLimit(256), oci.WithCPUCFS(100_000, 100_000),
-		oci.WithCgroup("/gatehouse-bench-" + id), oci.WithLinuxNamespace(specs.LinuxNamespace{Type: specs.CgroupNamespace}),
-		oci.WithLinuxNamespace(specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: netns}),
-		oci.WithRlimit(&specs.POSIXRlimit{Type: "RLIMIT_CORE"}),
-		oci.WithRlimit(&specs.POSIXRlimit{Type: "RLIMIT_NOFILE", Soft: 1024, Hard: 1024}),
-		oci.WithoutRunMount, oci.WithoutMounts("/dev/shm"),
-		oci.WithMounts([]specs.Mount{
-			{Destination: "/dev/shm", Type: "tmpfs", Source: "shm", Options: []string{"nosuid", "noexec", "nodev", "mode=1777", "size=16777216"}},
-			{Destination: "/tmp", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "noexec", "nodev", "mode=1777", "size=67108864"}},
-			{Destination: "/etc/hosts", Type: "bind", Source: b.hosts, Options: []string{"rbind", "rprivate", "nosuid", "nodev", "rro"}},
-		}),
-		func(_ context.Context, _ oci.Client, _ *containers.Container, s *oci.Spec) error {
-			s.Process.OOMScoreAdj = &b.oomScore
-			s.Process.Capabilities = &specs.LinuxCapabilities{}
-			s.Process.User.AdditionalGids = nil
-			return nil
-		},
-		seccomp.WithDefaultProfile(),
-		func(_ context.Context, _ oci.Client, _ *containers.Container, s *oci.Spec) error {
-			s.Linux.Seccomp.Architectures = []specs.Arch{arch}
-			return nil
-		},
+// spec makes that of one container.
+func (b *bare) spec(id, netns string) oci.SpecOpts {
+	return func(_ context.Context, _ oci.Client, _ *containers.Container, s *oci.Spec) error {
+		*s = oci.Spec{}
+		if err := json.Unmarshal(b.model, s); err != nil {
+			return err
+		}
+		s.Linux.CgroupsPath = "/gatehouse-bench-" + id
+		for i, ns := range s.Linux.Namespaces {
+			if ns.Type == specs.NetworkNamespace {
+				s.Linux.Namespaces[i].Path = netns
+			}
+		}
+		return nil
 	}
 }
 
@@ -146,7 +141,7 @@ func (t *task) start(ctx context.Context) (err error) {
 	id := fmt.Sprintf("bare-%d", t.n.Add(1))
 	t.container, err = t.client.NewContainer(ctx, id,
 		client.WithNewSnapshot(id, t.image),
-		client.WithNewSpec(t.spec(id, fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), t.network.Fd()))...),
+		client.WithNewSpec(t.spec(id, fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), t.network.Fd()))),
 		client.WithRuntime("io.containerd.runc.v2", t.runc))
 	if err != nil {
 		return err
@@ -241,41 +236,4 @@ func newNetwork() (*os.File, error) {
 	}()
 	m := <-ready
 	return m.f, m.err
-}
-
-// same fails when the spec of the bare client is another than that of a
-// container of the driver, but for what differs from container to container.
-func (b *bare) same(ctx context.Context) error {
-	ctx = b.within(ctx)
-	all, err := b.client.Containers(ctx)
-	if err != nil {
-		return err
-	}
-	if len(all) != 1 {
-		return fmt.Errorf("containerd has %d containers, and not one", len(all))
-	}
-	theirs, err := all[0].Spec(ctx)
-	if err != nil {
-		return err
-	}
-	ours, err := oci.GenerateSpec(ctx, nil, &containers.Container{ID: "compare"}, b.spec("compare", "")...)
-	if err != nil {
-		return err
-	}
-	for _, s := range []*oci.Spec{theirs, ours} {
-		s.Linux.CgroupsPath = ""
-		for i := range s.Linux.Namespaces {
-			s.Linux.Namespaces[i].Path = ""
-		}
-		for i := range s.Mounts {
-			if s.Mounts[i].Type == "bind" {
-				s.Mounts[i].Source = ""
-			}
-		}
-		slices.Sort(s.Process.Env)
-		slices.SortFunc(s.Process.Rlimits, func(x, y specs.POSIXRlimit) int { return cmp.Compare(x.Type, y.Type) })
-		slices.SortFunc(s.Linux.Namespaces, func(x, y specs.LinuxNamespace) int { return cmp.Compare(x.Type, y.Type) })
-		slices.SortFunc(s.Mounts, func(x, y specs.Mount) int { return cmp.Compare(x.Destination, y.Destination) })
-	}
-	return differ("spec", reflect.ValueOf(*theirs), reflect.ValueOf(*ours))
 }

@@ -26,10 +26,11 @@
 //	gvisor           runtime/containerd with gVisor; seen less often, as information
 //
 // The bare client makes the same container: of the same image, by the same
-// runc, with the same spec, which is compared field by field before anything
-// is measured. Its stdio are direct FIFOs, its filter of system calls is for
-// one architecture. Its network namespace and its file for /etc/hosts are made
-// before the clock starts; those of runtime/containerd are made while it runs.
+// runc, with the spec of a container of the driver, which it has read back
+// from containerd: the limits, and a filter of system calls for one
+// architecture, are in it. Its stdio are direct FIFOs. Its network namespace
+// and its file for /etc/hosts are made before the clock starts; those of
+// runtime/containerd are made while it runs, as its spec is.
 //
 // # The tables
 //
