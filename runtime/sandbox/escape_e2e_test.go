@@ -70,3 +70,87 @@ true`
 		}
 	}
 }
+
+// file writes a file of a test.
+func file(t *testing.T, name, content string, mode os.FileMode) string {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(content), mode); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// TestProgramIsShownAlone: the command of a Spec is no way around a ceiling
+// that allows no mounts.
+func TestProgramIsShownAlone(t *testing.T) {
+	r := testRuntime(t)
+	bounding := runtime.Within(r, runtime.Ceiling{Mounts: []string{}})
+	dir := filepath.Join(t.TempDir(), "project")
+	file(t, filepath.Join(dir, "secret"), "nobody's business", 0o644)
+	file(t, filepath.Join(dir, ".git", "config"), "nobody's business", 0o644)
+	program := file(t, filepath.Join(dir, "build.sh"), "#!/bin/sh\n(echo I am $0; cat $(dirname $0)/secret; ls -a $(dirname $0)) >&2\n", 0o755)
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(program, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{program, link} {
+		e := script(t, bounding, "", func(s *runtime.Spec) { s.Command = []string{name} })
+		all := strings.Join(e.Stderr, "\n")
+		if !strings.Contains(all, "I am "+name) || strings.Contains(all, "business") || strings.Contains(all, ".git") {
+			t.Errorf("%s: %s", name, all)
+		}
+	}
+	// What it needs beside itself is for a mount to show.
+	e := script(t, r, "", func(s *runtime.Spec) {
+		s.Command = []string{program}
+		s.Mounts = []runtime.Mount{{Source: dir, Target: dir}}
+	})
+	if all := strings.Join(e.Stderr, "\n"); !strings.Contains(all, "nobody's business") {
+		t.Errorf("with a mount of its folder: %s", all)
+	}
+}
+
+// TestRefusals: an error of the start tells what stands in the way.
+func TestRefusals(t *testing.T) {
+	r := testRuntime(t)
+	dir := t.TempDir()
+	private := filepath.Join(dir, "private")
+	file(t, filepath.Join(private, "tool"), "#!/bin/sh\n", 0o755)
+	if err := os.Chmod(private, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	mounted := []runtime.Mount{{Source: private, Target: "/x/private"}}
+	for name, test := range map[string]struct {
+		spec runtime.Spec
+		want string
+	}{
+		"folder": {
+			runtime.Spec{Command: []string{"/x/private/tool"}, Mounts: mounted},
+			"user 65532 cannot enter /x/private (mode 0700, of user 0, group 0); open it to others (chmod o+x)",
+		},
+		"dir": {
+			runtime.Spec{Command: []string{"true"}, Dir: "/x/private", Mounts: mounted},
+			"user 65532 cannot enter /x/private",
+		},
+		"mode": {
+			runtime.Spec{Command: []string{file(t, filepath.Join(dir, "mine"), "#!/bin/sh\n", 0o700)}, User: "1234"},
+			"user 1234 may not execute " + filepath.Join(dir, "mine") + " (mode 0700, of user 0, group 0)",
+		},
+		"interpreter": {
+			runtime.Spec{Command: []string{file(t, filepath.Join(dir, "venv"), "#! /srv/venv/bin/python -u\n", 0o755)}},
+			"its interpreter /srv/venv/bin/python is not shown inside; mount the folder",
+		},
+		"no dir": {runtime.Spec{Command: []string{"true"}, Dir: "/none"}, "the working directory /none cannot be entered inside"},
+	} {
+		i, err := r.Start(bounded(t), test.spec)
+		if err == nil {
+			_ = i.Stop(bounded(t))
+		}
+		if err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
+	}
+}

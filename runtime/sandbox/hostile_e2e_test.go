@@ -87,10 +87,12 @@ func attempts(p targets) map[string]string {
 	for _, name := range []string{
 		"/new", "/usr/new", "/etc/new", "/etc/passwd", "/etc/hosts", "/dev/new", "/bin/new", "/proc/sysrq-trigger",
 		"/proc/sys/kernel/hostname", "/proc/sys/vm/drop_caches", "/proc/sys/kernel/core_pattern", "/proc/self/oom_score_adj",
-		"/proc/self/uid_map", "/proc/1/oom_score_adj", "/sys/fs/cgroup/new", filepath.Join(filepath.Dir(os.Args[0]), "new"),
+		"/proc/self/uid_map", "/proc/1/oom_score_adj", "/sys/fs/cgroup/new",
 	} {
 		write(name)
 	}
+	_ = os.WriteFile(filepath.Join(filepath.Dir(os.Args[0]), "new"), nil, 0o600) // in a /tmp it may; the host must not see it
+	try("remove the program", os.Remove(os.Args[0]))
 	try("chmod /etc/passwd", os.Chmod("/etc/passwd", 0o666))
 	f, err := os.OpenFile(os.Args[0], os.O_WRONLY, 0)
 	try("open the program for writing", err)
@@ -268,6 +270,14 @@ func look() view {
 	return v
 }
 
+// checkBeside fails if a hostile server has written beside its program.
+func checkBeside(t *testing.T, program string) {
+	t.Helper()
+	if _, err := os.Stat(filepath.Join(filepath.Dir(program), "new")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("on the host it has written beside its program: %v", err)
+	}
+}
+
 func hostileSpec() runtime.Spec {
 	spec := probe()
 	spec.Command[1] = hostileArg
@@ -330,6 +340,7 @@ func TestHostileServer(t *testing.T) {
 			t.Logf("%-45s %s", what, got[what])
 		}
 	}
+	checkBeside(t, hostileSpec().Command[0])
 	if len(got) < 100 {
 		t.Errorf("only %d attempts were made", len(got))
 	}
@@ -393,6 +404,7 @@ func TestNothingIsWeakerForRoot(t *testing.T) {
 	if err := json.Unmarshal(raw, &got); err != nil {
 		t.Fatal(err)
 	}
+	checkBeside(t, spec.Command[0])
 	for what, e := range got {
 		// It is 0 already; and the owner of a folder may list it.
 		if e == "" && !strings.HasPrefix(what, "set") && what != "read /proc/1/fd" {

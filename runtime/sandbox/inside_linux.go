@@ -173,10 +173,7 @@ func (o *order) launch() (int, error) {
 		Dir: o.Dir, Env: o.Env, Files: []uintptr{0, 1, 2}, Sys: &syscall.SysProcAttr{Setsid: true},
 	})
 	if err != nil {
-		if s, serr := os.Stat(o.Dir); serr != nil || !s.IsDir() {
-			return 0, fmt.Errorf("the working directory %s cannot be entered inside: %w", o.Dir, err)
-		}
-		return 0, &os.PathError{Op: "exec", Path: o.Path, Err: err}
+		return 0, o.refusal(err)
 	}
 	return pid, nil
 }

@@ -186,10 +186,11 @@ func kernel(tmp int64) []step {
 }
 
 // shown is what a server sees of the host beside the system: a mount, a
-// volume or the folder of its program.
+// volume, its program or the folder of that.
 type shown struct {
 	target     string
 	source     string
+	link       string // made, in the place of a source: where it leads
 	file       bool
 	writable   bool
 	dev, inode uint64
@@ -202,6 +203,10 @@ func (h host) binds(all []shown) ([]step, error) {
 	slices.SortStableFunc(all, func(a, b shown) int { return strings.Compare(a.target, b.target) })
 	var steps []step
 	for i, s := range all {
+		if s.link != "" {
+			steps = append(steps, step{Kind: makeLink, Target: s.target, Source: s.link})
+			continue
+		}
 		st := step{
 			Kind: bind, Target: s.target, Source: s.source, File: s.file,
 			Writable: s.writable, Dev: s.dev, Inode: s.inode,

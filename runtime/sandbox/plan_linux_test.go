@@ -21,7 +21,7 @@ func fakeHost(t *testing.T) host {
 	}
 	for _, d := range []string{
 		"usr/bin", "usr/lib", "usr/share/zoneinfo", "etc/ssl/certs", "etc/ssl/private", "etc/alternatives", "etc/ld.so.conf.d",
-		"lib64", "opt/app/bin", "opt/app/.venv/bin", "home/me/bin", "home/me/.ssh", "srv/data/docs", "tmp", "usr/local/bin",
+		"lib64", "opt/app/bin", "opt/app/.venv/bin", "home/me/bin", "home/me/.ssh", "srv/data/docs", "tmp", "usr/local/bin", "srv/bin", "nix/store/x-tool/bin",
 	} {
 		if err := os.MkdirAll(filepath.Join(root, d), 0o755); err != nil {
 			t.Fatal(err)
@@ -29,7 +29,8 @@ func fakeHost(t *testing.T) host {
 	}
 	for f, mode := range map[string]os.FileMode{
 		"usr/bin/node": 0o755, "usr/share/zoneinfo/UTC": 0o644, "etc/ld.so.cache": 0o644, "etc/shadow": 0o600, "etc/passwd": 0o644,
-		"opt/app/bin/server": 0o755, "opt/app/bin/data": 0o644, "home/me/bin/tool": 0o755, "home/me/tool": 0o755, "srv/tool": 0o755,
+		"opt/app/bin/server": 0o755, "opt/app/bin/data": 0o644, "home/me/bin/tool": 0o755, "home/me/tool": 0o755, "srv/tool": 0o755, "opt/tool": 0o755,
+		"nix/store/tool": 0o755, "nix/store/x-tool/bin/tool": 0o755,
 		"srv/data/docs/run": 0o755, "srv/data/docs/text": 0o644,
 	} {
 		if err := os.WriteFile(filepath.Join(root, f), nil, mode); err != nil {
@@ -39,6 +40,7 @@ func fakeHost(t *testing.T) host {
 	for link, to := range map[string]string{
 		"bin": "usr/bin", "lib": "usr/lib", "etc/localtime": "../usr/share/zoneinfo/UTC", "usr/local/bin/server": "../../../opt/app/bin/server",
 		"opt/app/.venv/bin/python": "../../../../usr/bin/node", "usr/bin/loop": "loop",
+		"srv/current": "data", "srv/bin/linked": "../current/docs/run", "srv/bin/nodelink": "/usr/bin/node",
 	} {
 		if err := os.Symlink(to, filepath.Join(root, link)); err != nil {
 			t.Fatal(err)
@@ -121,7 +123,13 @@ func TestProgram(t *testing.T) {
 		{"/opt/app/bin/server", "", "/opt/app/bin/server", "/opt/app/bin", ""},
 		{"./server", "/opt/app/bin", "/opt/app/bin/server", "/opt/app/bin", ""},
 		{"./server", "", "", "", "relative"},
-		{"/home/me/bin/tool", "", "/home/me/bin/tool", "/home/me/bin", ""},
+		{"/home/me/bin/tool", "", "/home/me/bin/tool", "/home/me/bin/tool", ""},
+		{"/srv/data/docs/run", "", "/srv/data/docs/run", "/srv/data/docs/run", ""}, // not what lies beside it
+		{"/opt/tool", "", "/opt/tool", "/opt/tool", ""},
+		{"/nix/store/tool", "", "/nix/store/tool", "/nix/store/tool", ""},
+		{"/nix/store/x-tool/bin/tool", "", "/nix/store/x-tool/bin/tool", "/nix/store/x-tool/bin", ""},
+		{"/srv/bin/linked", "", "/srv/bin/linked", "/srv/bin/linked -> /srv/data/docs/run /srv/data/docs/run", ""},
+		{"/srv/bin/nodelink", "", "/srv/bin/nodelink", "/srv/bin/nodelink -> /usr/bin/node", ""},
 		{"/home/me/tool", "", "/home/me/tool", "/home/me/tool", ""}, // not the whole home
 		{"/srv/tool", "", "/srv/tool", "/srv/tool", ""},
 		{"/mnt/docs/run", "", "/mnt/docs/run", "", ""},
@@ -137,6 +145,9 @@ func TestProgram(t *testing.T) {
 		exec, more, err := h.program(test.name, test.dir, path, mounts)
 		var targets []string
 		for _, s := range more {
+			if s.link != "" {
+				s.target += " -> " + s.link
+			}
 			targets = append(targets, s.target)
 		}
 		switch {

@@ -90,6 +90,9 @@ func (h host) locate(p string, mounts []shown) (string, []shown, error) {
 		}
 		p = path.Join(folder, path.Base(p))
 		exec = cmp.Or(exec, p)
+		if last := len(more) - 1; last >= 0 && more[last].link != "" {
+			more[last].link = p // without the links on the way, which are not shown
+		}
 		if m, ok := holder(mounts, p); ok && m.source != m.target {
 			return "", nil, fmt.Errorf("the program %s is hidden by the mount at %s; choose another target", p, m.target)
 		} else if !ok && !inSystem(p) {
@@ -132,23 +135,34 @@ func executable(p string, s fs.FileInfo) error {
 	return nil
 }
 
-// show decides what is shown for a program outside of the system: its folder,
-// or itself alone where many things lie side by side.
+// show decides what is shown for a program outside of the system and of the
+// mounts: itself alone, or its folder where that is the program's own. What
+// else is to be seen is for the mounts to say, which an operator bounds.
 func (h host) show(p string) (shown, error) {
 	at := path.Dir(p)
 	if h.private != "" && below(p, h.private) {
 		return shown{}, fmt.Errorf("the program %s lies in the state folder of the gateway; move it, for example below /usr/local or /opt", p)
 	}
-	file := shared(at) || h.private != "" && below(h.private, at)
+	file := !installed(at) || h.private != "" && below(h.private, at)
 	if file {
 		at = p
-		if s, err := h.lstat(p); err != nil || !s.Mode().IsRegular() {
-			return shown{}, fmt.Errorf("the program %s is a link in a folder that others share; name the file that it leads to, or mount its folder", p)
+		s, err := h.lstat(p)
+		if err != nil {
+			return shown{}, err
+		}
+		if s.Mode()&fs.ModeSymlink != 0 {
+			if why := runtime.Sensitive(p); why != "" {
+				return shown{}, unshowable(errors.New(why))
+			}
+			return shown{target: p, link: p}, nil // the caller knows where it leads
+		}
+		if !s.Mode().IsRegular() {
+			return shown{}, fmt.Errorf("the program %s is no regular file", p)
 		}
 	}
 	f, err := hostmount.Open(runtime.Mount{Source: h.root + at, Target: at})
 	if err != nil {
-		return shown{}, fmt.Errorf("the folder of the program cannot be shown: %w; move the program, for example below /usr/local or /opt, or mount its folder in the server's mounts", err)
+		return shown{}, unshowable(err)
 	}
 	defer f.Close()
 	s := shown{target: at, source: at, file: file}
@@ -156,10 +170,14 @@ func (h host) show(p string) (shown, error) {
 	return s, err
 }
 
-// shared are folders in which things of many lie.
-func shared(folder string) bool {
-	up := path.Dir(folder)
-	return up == "/" || up == "/home" || folder == "/var/tmp" || folder == "/var/lib" || folder == "/"
+func unshowable(err error) error {
+	return fmt.Errorf("the program cannot be shown: %w; move the program, for example below /usr/local or /opt, or mount its folder in the server's mounts", err)
+}
+
+// installed tells whether a folder is that of a program that was installed
+// into a folder of its own.
+func installed(folder string) bool {
+	return slices.ContainsFunc([]string{"/opt", "/nix/store", "/snap"}, func(f string) bool { return folder != f && below(folder, f) })
 }
 
 // identity is what tells an open file from every other.

@@ -124,6 +124,7 @@ func runRootless(t *testing.T, uid uint32, group string) told {
 	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid, Groups: []uint32{}}}
 	c.Stderr = os.Stderr
 	out, err := c.Output()
+	checkBeside(t, copied)
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
