@@ -175,7 +175,7 @@ func TestProgramAndUserOfTheImage(t *testing.T) {
 	}
 	for user, want := range map[string]string{
 		"": "65532:65532", "server": "1234:1235", "1234": "1234:1235", "5555": "5555:5555", "77:88": "77:88",
-		"root": "65532:65532", "0": "65532:65532", "0:5": "65532:65532",
+		"root": "65532:65532", "0": "65532:65532", "0:5": "65532:65532", "1000:0": "1000:1000", "server:0": "1234:1234",
 	} {
 		uid, gid := probeUser(t, runtime.Spec{Image: image(func(c *v1.Config) { c.User = user })})
 		if got := uid + ":" + gid; got != want {

@@ -5,19 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
-	"sync"
 
 	containerd "github.com/containerd/containerd/v2/client"
-	"github.com/containerd/containerd/v2/core/containers"
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/containerd/v2/core/leases"
-	"github.com/containerd/containerd/v2/pkg/oci"
 	"github.com/containerd/errdefs"
 	"github.com/opencontainers/image-spec/identity"
 	imagespec "github.com/opencontainers/image-spec/specs-go/v1"
-	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // image is an image that is unpacked in containerd, and that a lease of this
@@ -27,8 +22,9 @@ type image struct {
 	parent string // of a container's snapshot
 	config imagespec.ImageConfig
 
-	mu  sync.Mutex
-	own *user // its own user, once it was looked up
+	looking chan struct{}        // full while somebody looks at its files
+	own     *user                // its own user, once it was looked up
+	dirs    map[string]directory // by directoryKey
 }
 
 // fetching is an image on its way. It goes on when who wanted it first has
@@ -218,7 +214,10 @@ func (r *Runtime) open(ctx context.Context, img containerd.Image, lease leases.L
 			return nil, fmt.Errorf("protecting it by a lease: %w", err)
 		}
 	}
-	return &image{name: img.Name(), parent: parent, config: config.Config}, nil
+	return &image{
+		name: img.Name(), parent: parent, config: config.Config,
+		looking: make(chan struct{}, 1), dirs: map[string]directory{},
+	}, nil
 }
 
 // lease makes the lease of an image, unless there is one.
@@ -232,48 +231,4 @@ func (r *Runtime) lease(ctx context.Context, name string) (leases.Lease, error) 
 		return leases.Lease{}, fmt.Errorf("making a lease: %w", err)
 	}
 	return l, nil
-}
-
-// user returns who an image's server runs as when the Spec does not say: the
-// image's own user, but neither root nor of root's group. The names of users
-// are looked up in a snapshot of it.
-func (r *Runtime) user(ctx context.Context, img *image, snapshot string) (user, error) {
-	def, gid, err := parseUser(defaultUser)
-	if err != nil {
-		return user{}, err
-	}
-	standard := user{uid: def, gid: gid}
-	if img.config.User == "" {
-		return standard, nil
-	}
-	img.mu.Lock()
-	defer img.mu.Unlock()
-	if img.own != nil {
-		return *img.own, nil
-	}
-	s := &specs.Spec{Linux: &specs.Linux{}, Process: &specs.Process{}}
-	c := &containers.Container{Snapshotter: r.snapshotter, SnapshotKey: snapshot}
-	if err := oci.WithUser(img.config.User)(ctx, r.client, c, s); err != nil {
-		return user{}, fmt.Errorf("looking up the image's user %q; give one as uid:gid: %w", img.config.User, err)
-	}
-	u := s.Process.User
-	own := user{uid: u.UID, gid: u.GID, own: true}
-	if !strings.Contains(img.config.User, ":") {
-		if err := oci.WithAdditionalGIDs(fmt.Sprint(u.UID))(ctx, r.client, c, s); err != nil {
-			return user{}, fmt.Errorf("looking up the groups of the image's user %q; give a user as uid:gid: %w", img.config.User, err)
-		}
-		for _, g := range s.Process.User.AdditionalGids {
-			if g != 0 && g != own.gid {
-				own.more = append(own.more, g)
-			}
-		}
-	}
-	if own.gid == 0 {
-		own.gid = own.uid
-	}
-	if own.uid == 0 {
-		own = standard
-	}
-	img.own = &own
-	return own, nil
 }

@@ -84,10 +84,7 @@ func (r *Runtime) mounts(spec runtime.Spec, u user, class Class) (_ *mounts, err
 
 // overlap tells whether one of two folders lies in the other.
 func overlap(a, b string) bool {
-	below := func(p, folder string) bool {
-		return p == folder || folder == "/" || strings.HasPrefix(p, folder+"/")
-	}
-	return below(a, b) || below(b, a)
+	return inside(a, b) || inside(b, a)
 }
 
 // verify fails unless what is mounted in a container is what was checked: the

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path"
 	goruntime "runtime"
 	"slices"
 	"strconv"
@@ -39,19 +38,13 @@ type plan struct {
 	class         Class
 	image         imagespec.ImageConfig
 	user          user
+	dir           string            // in which it starts
 	env           map[string]string // beside those of the image and the Spec
 	mounts        []specs.Mount     // after those that every container has
 	netns         string
 	cgroup        string
 	oomScore      int
 	group         string // of shims that share a process
-}
-
-// user is who a server runs as.
-type user struct {
-	uid, gid uint32
-	more     []uint32 // further groups
-	own      bool     // it is the image's own
 }
 
 // ociSpec makes the spec.
@@ -72,7 +65,7 @@ func (p plan) ociSpec() (*specs.Spec, error) {
 	files := uint64(l.Files)
 	s.Process.Args = args
 	s.Process.Env = environment(p)
-	s.Process.Cwd = workingDirectory(p.spec, p.image)
+	s.Process.Cwd = p.dir
 	s.Process.User = specs.User{UID: p.user.uid, GID: p.user.gid, AdditionalGids: p.user.more}
 	s.Process.Capabilities = &specs.LinuxCapabilities{}
 	s.Process.NoNewPrivileges = true
@@ -149,14 +142,6 @@ func arguments(spec runtime.Spec, c imagespec.ImageConfig) ([]string, error) {
 		return nil, errors.New("the image names no program to run; give a command")
 	}
 	return args, nil
-}
-
-func workingDirectory(spec runtime.Spec, c imagespec.ImageConfig) string {
-	dir := c.WorkingDir
-	if spec.Dir != "" {
-		dir = spec.Dir
-	}
-	return path.Join("/", dir)
 }
 
 // environment is the image's, then the driver's own, then the Spec's.

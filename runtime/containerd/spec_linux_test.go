@@ -32,6 +32,7 @@ func examplePlan() plan {
 		},
 		user:   user{uid: 1000, gid: 1000, more: []uint32{44}, own: true},
 		mounts: []specs.Mount{bind("/srv/docs", "/docs", false, Class{}), bind("/srv/out", "/out", true, Class{})},
+		dir:    "/app",
 		netns:  "/proc/1/fd/9", cgroup: "/gatehouse-o/gh-files-0123456789abcdef", oomScore: 500,
 	}
 }
@@ -47,7 +48,7 @@ func TestGoldenSpec(t *testing.T) {
 	gv.spec.WritableRoot = true
 	gv.user = user{uid: 65532, gid: 65532}
 	gv.image = imagespec.ImageConfig{}
-	gv.spec.Command, gv.spec.Dir = []string{"/bin/x", "a"}, "/work"
+	gv.spec.Command, gv.dir = []string{"/bin/x", "a"}, "/work"
 	gv.env = map[string]string{"HTTP_PROXY": "http://127.0.0.1:3128"}
 	for name, p := range map[string]plan{"default": examplePlan(), "gvisor": gv} {
 		s, err := p.ociSpec()

@@ -112,12 +112,20 @@ func (r *Runtime) begin(ctx context.Context, spec runtime.Spec, ref reference, c
 		if err != nil {
 			return nil, err
 		}
+		g, err := r.ground(ctx, img, spec)
+		if errors.Is(err, errParent) && !again {
+			r.forgetImage(img) // somebody removed it from containerd
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
 		select {
 		case r.slots <- struct{}{}:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
-		i, err := r.launch(ctx, spec, class, where, img)
+		i, err := r.launch(ctx, spec, class, where, img, g)
 		<-r.slots
 		if errors.Is(err, errParent) && !again {
 			r.forgetImage(img) // somebody removed it from containerd
@@ -132,7 +140,7 @@ var errParent = errors.New("the image is gone from containerd")
 
 // launch makes a container and starts it. What it has made is removed when it
 // fails.
-func (r *Runtime) launch(ctx context.Context, spec runtime.Spec, class Class, where place, img *image) (_ *instance, err error) {
+func (r *Runtime) launch(ctx context.Context, spec runtime.Spec, class Class, where place, img *image, g ground) (_ *instance, err error) {
 	i := newInstance(r, spec, class)
 	defer func() {
 		if err != nil {
@@ -157,18 +165,11 @@ func (r *Runtime) launch(ctx context.Context, spec runtime.Spec, class Class, wh
 	}
 	p := plan{
 		id: i.id, namespace: r.o.Namespace, spec: spec, class: class, image: img.config,
+		user: g.user, dir: g.dir.path,
 		cgroup: cgroup(r.owner.ID) + "/" + i.id, oomScore: r.oomScore,
 	}
 	if r.o.ShareShims {
 		p.group = "gatehouse-" + digest(r.owner.ID, spec.Name, spec.Owner, spec.Class)
-	}
-	if spec.User != "" {
-		p.user.uid, p.user.gid, err = parseUser(spec.User)
-	} else {
-		p.user, err = r.user(ctx, img, i.id)
-	}
-	if err != nil {
-		return nil, err
 	}
 
 	// The network, and what the server is told of it.
@@ -183,6 +184,9 @@ func (r *Runtime) launch(ctx context.Context, spec runtime.Spec, class Class, wh
 		return nil, err
 	}
 	defer m.close()
+	if err := m.holds(g.dir); err != nil {
+		return nil, err
+	}
 	p.mounts = append(p.mounts, m.list...)
 	if i.pipes, err = newPipes(i.folder, spec.Port == 0); err != nil {
 		return nil, fmt.Errorf("making its pipes: %w", err)
