@@ -47,7 +47,8 @@
 // the state folder. The server sees its files, read-only, in the place of the
 // system's; /proc, /dev, /tmp and the files of /etc for hosts and name servers
 // are the sandbox's own. Its command, environment, folder and user are the
-// image's where the Spec says nothing, but for the user root. A mount into a
+// image's where the Spec says nothing, but for the user root and its group. A
+// mount into a
 // folder of the image needs a target that is there.
 //
 // # What holds it

@@ -3,7 +3,10 @@
 package sandbox
 
 import (
+	"archive/tar"
+	"bytes"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +14,8 @@ import (
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/testimage"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
@@ -207,5 +212,59 @@ func TestImageOfAPublishedServer(t *testing.T) {
 	}
 	if raw, err := call(t, i, "tools/list", map[string]any{}); err != nil || !strings.Contains(string(raw), `"echo"`) {
 		t.Errorf("tools/list: %s, %v", raw, err)
+	}
+}
+
+// withFolders adds a layer of folders to an image.
+func withFolders(t *testing.T, img v1.Image, names ...string) v1.Image {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, name := range names {
+		if err := w.WriteHeader(&tar.Header{Name: name + "/", Typeflag: tar.TypeDir, Mode: 0o755}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.Bytes())), nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if img, err = mutate.AppendLayers(img, l); err != nil {
+		t.Fatal(err)
+	}
+	return img
+}
+
+// TestImageOfRootsGroup: an image's own user has not root's group, of which
+// a ceiling without root could not know.
+func TestImageOfRootsGroup(t *testing.T) {
+	r := runtime.Within(testRuntime(t), runtime.Ceiling{NoRoot: true})
+	static := testImages(t).Static(t, "internal/testimage/probe")
+	for user, want := range map[string]string{"1000:0": "1000", "1234:0": "1234", "server:0": "1234", "1000:7": "7", "0:0": "65532", "": "65532"} {
+		img := testimage.WithConfig(t, static, func(c *v1.Config) { c.User = user })
+		i, err := r.Start(bounded(t), runtime.Spec{
+			Name: "group", Image: "oci:" + testimage.Layout(t, img, "v1"), Command: []string{"/server", runtimetest.ProbeArg},
+		})
+		if err != nil {
+			t.Fatalf("%q: %v", user, err)
+		}
+		got, err := ask(t, i, "probe/read", "/proc/self/status")
+		if err != nil || !strings.Contains(got, `Gid:\t`+want+`\t`+want+`\t`+want+`\t`+want) {
+			t.Errorf("%q: %v, not the group %s in %s", user, err, want, got)
+		}
+		_ = i.Stop(bounded(t))
+	}
+}
+
+// TestImageWithAnyFolders: no name of an image collides with one of ours.
+func TestImageWithAnyFolders(t *testing.T) {
+	r := testRuntime(t)
+	img := withFolders(t, testImages(t).Static(t, "internal/testimage/probe"), "etc", "cover", ".cover", "run")
+	i := started(t, r, runtime.Spec{Image: "oci:" + testimage.Layout(t, img, "v1"), Command: []string{"/server", runtimetest.ProbeArg}})
+	if got, err := ask(t, i, "probe/read", "/etc/hosts"); err != nil || !strings.Contains(got, "localhost sandbox") {
+		t.Errorf("/etc/hosts: %s, %v", got, err)
 	}
 }

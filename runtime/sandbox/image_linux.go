@@ -284,7 +284,8 @@ func (i *image) arguments(spec runtime.Spec) ([]string, error) {
 }
 
 // user is the user of a server: the Spec's, else the image's own if that is
-// not root, else the default.
+// not root, else the default. Nor has an image's own user root's group: it
+// gets the group of its own number in the place of that.
 func (i *image) user(spec runtime.Spec) (uid, gid int, err error) {
 	if spec.User != "" || i.config.User == "" {
 		return user(spec)
@@ -302,7 +303,7 @@ func (i *image) user(spec runtime.Spec) (uid, gid int, err error) {
 	if uid == 0 {
 		return user(spec)
 	}
-	return uid, gid, nil
+	return uid, cmp.Or(gid, uid), nil
 }
 
 // lookup finds a user of the image, and its group.

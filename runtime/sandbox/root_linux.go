@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -245,9 +246,9 @@ func (r *root) file(p, content string) error {
 }
 
 // cover mounts a made file over one that is there. The file has no name by
-// the end.
+// the end, and until then one that nothing in an image has.
 func (r *root) cover(s step) error {
-	const name = "cover"
+	name := ".cover-" + rand.Text()
 	if err := r.file("/"+name, s.Source); err != nil {
 		return err
 	}
