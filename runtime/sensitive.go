@@ -1,6 +1,9 @@
 package runtime
 
-import "path"
+import (
+	"path"
+	"slices"
+)
 
 // sensitive are the places of the host whose content is a way to take it
 // over, or other people's secrets. The list follows what the runtimes of
@@ -11,10 +14,17 @@ var sensitive = []string{
 	"/var/lib/kubelet", "/var/log", "/var/run", "/var/spool/cron",
 }
 
+// ofMany are folders that are sensitive as a whole, and not what lies in
+// them: the homes of all, and where the sockets of agents are.
+var ofMany = []string{"/home", "/tmp"}
+
 // hidden are names that are sensitive wherever they stand.
 var hidden = []string{
-	".aws", ".azure", ".config/gcloud", ".config/gh", ".docker", ".gnupg", ".kube",
-	".netrc", ".npmrc", ".password-store", ".pypirc", ".ssh", ".vault-token",
+	".aws", ".azure", ".bash_history", ".cargo/credentials.toml", ".config/chromium",
+	".config/containers", ".config/gcloud", ".config/gh", ".config/google-chrome",
+	".config/op", ".docker", ".git-credentials", ".gnupg", ".kube",
+	".local/share/keyrings", ".mozilla", ".netrc", ".npmrc", ".password-store",
+	".pypirc", ".ssh", ".vault-token", ".zsh_history",
 	"containerd.sock", "docker.sock", "podman.sock",
 }
 
@@ -27,8 +37,10 @@ var hidden = []string{
 // Sensitive are: the root and its folders /boot, /dev, /etc, /proc, /root,
 // /run, /sys, /var/run, /var/log, kernel modules, systemd's units, cron's
 // tables, the folders of containerd, Docker and the kubelet, the sockets of
-// container engines, and the folders and files in which people keep keys and
-// tokens, such as .ssh, .aws, .kube and .netrc.
+// container engines, the folders and files in which people, their browsers and
+// their tools keep keys, tokens and what was typed, such as .ssh, .aws, .kube,
+// .mozilla and .netrc; and /home and /tmp themselves, but nothing below them
+// for that.
 func Sensitive(p string) string {
 	p = path.Clean(p)
 	for _, s := range sensitive {
@@ -38,6 +50,9 @@ func Sensitive(p string) string {
 		case within(s, p):
 			return "it holds " + s + ", a sensitive place"
 		}
+	}
+	if slices.Contains(ofMany, p) {
+		return p + " is a sensitive place as a whole; name a folder below it"
 	}
 	for d := p; d != "/" && d != "."; d = path.Dir(d) {
 		for _, h := range hidden {

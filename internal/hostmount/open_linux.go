@@ -3,7 +3,9 @@ package hostmount
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -19,8 +21,9 @@ const busy = 32
 // Open opens the source of m for a bind mount (O_PATH, closed on exec). It
 // refuses a path with a symbolic link in it, and, unless m.Force is set, the
 // places of [runtime.Sensitive], a folder that holds one of
-// [runtime.HiddenNames], and what is neither a folder nor a regular file. A
-// link is refused with force as well. The caller closes the file.
+// [runtime.HiddenNames], a folder of such folders, as far as its first 1,000
+// entries tell, and what is neither a folder nor a regular file. A link is
+// refused with force as well. The caller closes the file.
 //
 // The checks are made on what was opened: the name of it is the one that the
 // kernel has for the descriptor, not the one that was asked for.
@@ -97,18 +100,79 @@ func inspect(fd int, force bool) error {
 	default:
 		return errors.New("it is neither a folder nor a regular file" + allow)
 	}
-	for _, hidden := range runtime.HiddenNames() {
-		var in unix.Stat_t
-		err := unix.Fstatat(fd, hidden, &in, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT)
-		switch err {
-		case nil:
-			return errors.New("it holds " + hidden + ", a sensitive place; mount a folder below it, or " + strings.TrimPrefix(allow, "; "))
-		case unix.ENOENT, unix.ENOTDIR:
-		default: // what cannot be looked into may hold anything
-			return errors.New("cannot look whether it holds " + hidden + " (" + err.Error() + ")" + allow)
-		}
+	why, err := holds(fd)
+	if why == "" && err == nil {
+		why, err = below(fd)
+	}
+	switch {
+	case err != nil: // what cannot be looked into may hold anything
+		return fmt.Errorf("cannot look whether it holds a sensitive place (%w)%s", err, allow)
+	case why != "":
+		return errors.New("it holds " + why + ", a sensitive place; mount a folder below it, or " + strings.TrimPrefix(allow, "; "))
 	}
 	return nil
+}
+
+// holds finds a hidden name in a folder.
+func holds(fd int) (string, error) {
+	for _, hidden := range runtime.HiddenNames() {
+		var in unix.Stat_t
+		switch err := unix.Fstatat(fd, hidden, &in, unix.AT_SYMLINK_NOFOLLOW|unix.AT_NO_AUTOMOUNT); err {
+		case nil:
+			return hidden, nil
+		case unix.ENOENT, unix.ENOTDIR:
+		default:
+			return "", fmt.Errorf("%s: %w", hidden, err)
+		}
+	}
+	return "", nil
+}
+
+// entries bounds how many of a folder's entries are looked at.
+const entries = 1000
+
+// below finds a hidden name in the folders of a folder, as one of homes has.
+func below(fd int) (string, error) {
+	readable, err := unix.Openat(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", skip(err)
+	}
+	f := os.NewFile(uintptr(readable), ".")
+	defer f.Close()
+	all, err := f.ReadDir(entries)
+	if err != nil && err != io.EOF {
+		return "", err
+	}
+	for _, e := range all {
+		if !e.IsDir() {
+			continue
+		}
+		in, err := unix.Openat(readable, e.Name(), unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if err == unix.ENOENT || err == unix.ENOTDIR || err == unix.ELOOP {
+			continue // it was replaced or removed just now
+		}
+		var why string
+		if err == nil {
+			why, err = holds(in)
+			_ = unix.Close(in)
+		}
+		if err = skip(err); err != nil {
+			return "", fmt.Errorf("%s: %w", e.Name(), err)
+		}
+		if why != "" {
+			return path.Join(e.Name(), why), nil
+		}
+	}
+	return "", nil
+}
+
+// skip drops the error of a folder that is closed to the user of this
+// process, unless that is root: a server has no more rights then.
+func skip(err error) error {
+	if errors.Is(err, unix.EACCES) && os.Geteuid() != 0 {
+		return nil
+	}
+	return err
 }
 
 // name returns the name that the kernel has for a descriptor, if it still

@@ -1,6 +1,7 @@
 package hostmount
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -29,6 +30,17 @@ func TestOpen(t *testing.T) {
 	must(os.WriteFile(in("plain/file"), []byte("content"), 0o644))
 	must(os.MkdirAll(in("user/.ssh"), 0o755))
 	must(os.MkdirAll(in("cloud/.config/gcloud"), 0o755))
+	must(os.MkdirAll(in("homes/alice/docs"), 0o755))
+	must(os.MkdirAll(in("homes/bob/.local/share/keyrings"), 0o700))
+	must(os.MkdirAll(in("deep/homes/bob/.ssh"), 0o755))
+	must(os.MkdirAll(in("linked"), 0o755))
+	must(os.Symlink(in("homes/bob"), in("linked/bob")))
+	must(os.MkdirAll(in("git"), 0o755))
+	must(os.WriteFile(in("git/.git-credentials"), nil, 0o600))
+	must(os.MkdirAll(in("many"), 0o755))
+	for n := range 2 * entries {
+		must(os.Mkdir(in(fmt.Sprintf("many/%d", n)), 0o755))
+	}
 	must(os.WriteFile(in("netrc"), nil, 0o600))
 	must(os.Mkdir(in("tokens"), 0o755))
 	must(os.WriteFile(in("tokens/.netrc"), nil, 0o600))
@@ -59,6 +71,13 @@ func TestOpen(t *testing.T) {
 		{in("user/.ssh"), ".ssh is a sensitive place", true},
 		{in("cloud"), "it holds .config/gcloud", true},
 		{in("tokens"), "it holds .netrc", true},
+		{in("git"), "it holds .git-credentials", true},
+		{in("homes"), "it holds bob/.local/share/keyrings", true},
+		{in("homes/alice"), "", false},
+		{in("deep"), "", false}, // one level is looked at
+		{in("linked"), "", false},
+		{in("many"), "", false},
+		{"/tmp", "/tmp is a sensitive place as a whole", true},
 		{in("sock"), "socket", true},
 		{in("fifo"), "neither", true},
 		{"/dev/null", "/dev is a sensitive place", true},
