@@ -118,6 +118,10 @@ func newClasses() *classes {
 // of returns the class of an address. An IPv6 address that carries an IPv4
 // address is of the class of that, and opened by none but itself.
 func (t *classes) of(a netip.Addr) class {
+	if a.Zone() != "" {
+		// No prefix contains it, so that it would look like the internet.
+		return class{name: "an address with a zone", opened: byNone}
+	}
 	a = a.Unmap()
 	if inner, how := t.carried(a); inner.IsValid() {
 		c := t.of(inner)

@@ -22,6 +22,7 @@ func TestClasses(t *testing.T) {
 		"::ffff:10.0.0.1": "private", "::ffff:127.0.0.1": "loopback", "::ffff:8.8.8.8": "", "::ffff:169.254.169.254": "metadata",
 		"64:ff9b::a00:1": "private address, 10.0.0.1, in the form of NAT64", "64:ff9b::7f00:1": "loopback", "64:ff9b::a9fe:a9fe": "metadata", "64:ff9b::808:808": "", "64:ff9b:1::808:808": "private",
 		"2002:a00:1::": "private address, 10.0.0.1, in the form of 6to4", "2002:a9fe:a9fe::1": "metadata", "2002:808:808::": "",
+		"fe80::1%lo": "a zone", "::1%lo": "a zone", "2606:4700::1111%eth0": "a zone", "::ffff:127.0.0.1%1": "a zone",
 		"::10.0.0.1": "compatible", "::ffff:0:10.0.0.1": "translated", "2001:0:808:808::1": "Teredo",
 	} {
 		got := table.of(netip.MustParseAddr(addr))

@@ -12,6 +12,14 @@ const (
 	maxHello     = 1 << 16
 )
 
+// Types of TLS records (RFC 8446, appendix B.1).
+const (
+	recordCipherSpec = 20
+	recordAlert      = 21
+	recordHandshake  = 22
+	recordData       = 23
+)
+
 var (
 	errShort = errors.New("more is to come")
 	errHello = errors.New("it begins like TLS, but is not a client hello")
@@ -22,10 +30,22 @@ var (
 // returns errShort while the hello is incomplete. Two names, or anything
 // malformed, are an error: two readers could see two things.
 func serverName(b []byte) (string, error) {
-	msg, err := handshake(b)
-	if err != nil {
-		return "", err
+	name, _, err := hello(b)
+	return name, err
+}
+
+// hello is serverName with the number of bytes that the records of the hello
+// take.
+func hello(b []byte) (name string, size int, err error) {
+	msg, size, err := handshake(b)
+	if err == nil {
+		name, err = nameIn(msg)
 	}
+	return name, size, err
+}
+
+// nameIn returns the name in the body of a client hello.
+func nameIn(msg []byte) (string, error) {
 	p := parser{msg, true}
 	p.skip(2 + 32)           // version, random
 	p.skip(int(p.number(1))) // session
@@ -69,36 +89,40 @@ func serverName(b []byte) (string, error) {
 	return name, nil
 }
 
-// handshake joins the records that carry the first handshake message, and
-// returns its body.
-func handshake(b []byte) ([]byte, error) {
-	var msg []byte
+// handshake joins the records that carry a client hello, and returns its body
+// and their size. A record in which more follows is an error: it could be
+// another hello.
+func handshake(b []byte) (body []byte, size int, err error) {
+	var (
+		msg  []byte
+		rest = b
+	)
 	for {
 		if len(msg) >= 4 {
 			n := int(msg[1])<<16 | int(msg[2])<<8 | int(msg[3])
 			switch {
-			case msg[0] != 1 || n > maxHello:
-				return nil, errHello
-			case len(msg) >= 4+n:
-				return msg[4 : 4+n], nil
+			case msg[0] != 1 || n > maxHello || len(msg) > 4+n:
+				return nil, 0, errHello
+			case len(msg) == 4+n:
+				return msg[4:], len(b) - len(rest), nil
 			}
 		}
 		// What is there of the header is judged at once, not when all is.
-		if len(b) > 0 && b[0] != 22 || len(b) > 1 && b[1] != 3 {
-			return nil, errHello
+		if len(rest) > 0 && rest[0] != recordHandshake || len(rest) > 1 && rest[1] != 3 {
+			return nil, 0, errHello
 		}
-		if len(b) < recordHeader {
-			return nil, errShort
+		if len(rest) < recordHeader {
+			return nil, 0, errShort
 		}
-		n := int(binary.BigEndian.Uint16(b[3:]))
+		n := int(binary.BigEndian.Uint16(rest[3:]))
 		if n == 0 || n > maxRecord {
-			return nil, errHello
+			return nil, 0, errHello
 		}
-		if len(b) < recordHeader+n {
-			return nil, errShort
+		if len(rest) < recordHeader+n {
+			return nil, 0, errShort
 		}
-		msg = append(msg, b[recordHeader:recordHeader+n]...)
-		b = b[recordHeader+n:]
+		msg = append(msg, rest[recordHeader:recordHeader+n]...)
+		rest = rest[recordHeader+n:]
 	}
 }
 

@@ -1,25 +1,17 @@
 package egress
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/textproto"
-	"net/url"
 	"os"
-	"strings"
 	"time"
 )
 
 // maxOpening bounds what is read of a connection before it is decided on: a
 // TLS hello in full records, or an HTTP header.
 const maxOpening = maxHello + 4096
-
-// maxMethod bounds the first word of what may be an HTTP request.
-const maxMethod = 24
 
 // speech is what a client begins a connection with.
 type speech int
@@ -47,8 +39,8 @@ type openingReader struct {
 
 	// early, when it is not nil, is given what may or may not become an HTTP
 	// request, as it comes: a protocol may wait for the answer to a word
-	// that has no end. The bytes that would complete the header of a request
-	// are never among it, and the time is not bounded then.
+	// that has no end. Nothing of the version in a request's first line, or
+	// after it, is among it, and the time is not bounded then.
 	early func([]byte) error
 }
 
@@ -73,7 +65,7 @@ func (r *openingReader) read() (opening, error) {
 		case len(b) >= maxOpening:
 			o.fault = "its beginning is too long"
 			return o, nil
-		case len(b) > sent && r.early != nil && o.speech != tlsHello:
+		case len(b) > sent && r.early != nil && o.speech == other:
 			if err := r.early(b[sent:]); err != nil {
 				return opening{}, err
 			}
@@ -106,12 +98,13 @@ func (r *openingReader) read() (opening, error) {
 	}
 }
 
-// tell says what b is the beginning of; false: more must be read.
+// tell says what b is the beginning of; false: more must be read. What cannot
+// become TLS or HTTP by what follows, or may be either way, is other so far.
 func tell(b []byte) (opening, bool) {
-	if len(b) == 0 {
+	switch {
+	case len(b) == 0:
 		return opening{}, false
-	}
-	if b[0] == 22 {
+	case b[0] == recordHandshake:
 		o := opening{speech: tlsHello}
 		switch name, err := serverName(b); {
 		case errors.Is(err, errShort):
@@ -122,102 +115,25 @@ func tell(b []byte) (opening, bool) {
 			o.names = []string{name}
 		}
 		return o, true
+	case b[0] >= recordCipherSpec && b[0] <= recordData:
+		// Servers read past such records to the hello behind them.
+		switch {
+		case len(b) == 1:
+			return opening{}, false
+		case b[1] == 3:
+			return opening{speech: tlsHello, fault: "its TLS does not begin with a client hello"}, true
+		}
+	case b[0]&0x80 != 0:
+		// The hello of SSL 2 has no room for a name, and servers of TLS still
+		// take it (RFC 5246, appendix E.2).
+		switch {
+		case len(b) < 4 && (len(b) < 3 || b[2] == 1):
+			return opening{}, false
+		case len(b) >= 4 && b[2] == 1 && b[3] == 3:
+			return opening{speech: tlsHello, fault: "its TLS hello is in the form of SSL 2"}, true
+		}
 	}
 	return tellHTTP(b)
-}
-
-// tellHTTP is tell for what is not TLS.
-func tellHTTP(b []byte) (opening, bool) {
-	b = bytes.TrimLeft(b, "\r\n") // servers do so too (RFC 9112, section 2.2)
-	method := bytes.IndexFunc(b, func(r rune) bool {
-		return (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && r != '-' && r != '_'
-	})
-	if method < 0 && len(b) <= maxMethod {
-		return opening{}, false
-	}
-	if method <= 0 || method > maxMethod || b[method] != ' ' && b[method] != '\t' {
-		return opening{}, true
-	}
-	eol := bytes.IndexByte(b, '\n')
-	if eol < 0 {
-		return opening{}, false
-	}
-	line := strings.TrimRight(string(b[:eol]), "\r")
-	if !strings.Contains(line, " HTTP/1.") {
-		return opening{}, true
-	}
-	o := opening{speech: httpRequest}
-	if !bytes.Contains(b, []byte("\n\r\n")) && !bytes.Contains(b, []byte("\n\n")) {
-		return o, false
-	}
-	if err := o.hosts(b); err != nil {
-		o.fault = err.Error()
-	}
-	return o, true
-}
-
-// hosts finds every host that a request names: servers differ in which they
-// heed.
-func (o *opening) hosts(b []byte) error {
-	r := textproto.NewReader(bufio.NewReader(bytes.NewReader(b)))
-	line, err := r.ReadLine()
-	if err != nil {
-		return err
-	}
-	parts := strings.Split(line, " ")
-	if len(parts) != 3 {
-		return errors.New("its HTTP request is malformed")
-	}
-	h, err := r.ReadMIMEHeader()
-	if err != nil || ambiguous(b, h) {
-		return errors.New("the header of its HTTP request is malformed")
-	}
-	o.names = h["Host"]
-	if len(o.names) > 1 {
-		return errors.New("its HTTP request has more than one Host")
-	}
-	switch uri := parts[1]; {
-	case parts[0] == "CONNECT":
-		o.names = append(o.names, uri)
-	case !strings.HasPrefix(uri, "/") && uri != "*":
-		u, err := url.Parse(uri)
-		if err != nil || u.Host == "" {
-			return errors.New("its HTTP request is malformed")
-		}
-		o.names = append(o.names, u.Host)
-	}
-	return nil
-}
-
-// ambiguous finds what servers read in different ways: spaces around a name,
-// lines that go on in the next, and a CR of its own as the end of a line.
-func ambiguous(b []byte, h textproto.MIMEHeader) bool {
-	for name := range h {
-		if strings.ContainsAny(name, " \t") {
-			return true
-		}
-	}
-	end := len(b)
-	for _, sep := range []string{"\n\r\n", "\n\n"} {
-		if i := bytes.Index(b, []byte(sep)); i >= 0 {
-			end = min(end, i+1)
-		}
-	}
-	for i, c := range b[:end] {
-		switch c {
-		case 0:
-			return true
-		case '\r':
-			if b[i+1] != '\n' {
-				return true
-			}
-		case '\n':
-			if b[i+1] == ' ' || b[i+1] == '\t' {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // judge says why an opening is not one to t; nil: it is, or nothing shows it.

@@ -197,26 +197,38 @@ func TestPeerSpeaksFirst(t *testing.T) {
 }
 
 // TestWordsWithoutEnd speaks a protocol that begins like an HTTP request, and
-// waits for answers.
+// waits for answers; then it becomes one.
 func TestWordsWithoutEnd(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.name("a.example", "93.184.0.1")
-	w.serve("93.184.0.1:7", echo)
+	heard := make(chan string, 1)
+	w.serve("93.184.0.1:7", func(c net.Conn) {
+		var said strings.Builder
+		_, _ = io.Copy(io.MultiWriter(&said, c), struct{ io.Reader }{c})
+		heard <- said.String()
+	})
 	g := w.gate(t, Options{}, "a.example:7")
 	c, _, _ := g.connectTo(t, "a.example:7")
-	said := ""
-	for _, word := range []string{"G", "ET", " ", "/", " HTTP/1.1\r\n", "Host: ", "evil.example\r", "\n"} {
+	for _, word := range []string{"G", "ET", " ", "/", " HTTP"} {
 		if got, err := exchange(c, word); err != nil || got != word {
-			t.Fatalf("%q, then %q: got %q, %v", said, word, got, err)
+			t.Fatalf("%q: got %q, %v", word, got, err)
 		}
-		said += word
+	}
+	for _, word := range []string{"/", "1.1\r\n", "Host: ", "evil.example\r\n"} {
+		if _, err := io.WriteString(c, word); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Millisecond)
 	}
 	if got, err := exchange(c, "\r\n"); err == nil {
-		t.Fatalf("the end of a lying header was passed on: %q", got)
+		t.Fatalf("a lying request was answered: %q", got)
 	}
 	if r := refusalOf(t, g, "a.example:7"); !strings.Contains(r.Reason, "evil.example") {
 		t.Errorf("got %v", r)
+	}
+	if got := <-heard; got != "GET / HTTP" {
+		t.Errorf("the target was told %q", got)
 	}
 }
 
