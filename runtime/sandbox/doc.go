@@ -48,8 +48,7 @@
 // system's; /proc, /dev, /tmp and the files of /etc for hosts and name servers
 // are the sandbox's own. Its command, environment, folder and user are the
 // image's where the Spec says nothing, but for the user root and its group. A
-// mount into a
-// folder of the image needs a target that is there.
+// mount into a folder of the image needs a target that is there.
 //
 // # What holds it
 //
@@ -57,11 +56,19 @@
 // namespace, no capabilities, no new privileges, the user of the Spec (else
 // [runtime.DefaultUser]), its Limits by control groups of either version,
 // Limits.Files by a resource limit, and no core dumps. Its system calls are
-// an allow-list, modelled on containerd's default profile. Where the kernel
+// an allow-list, modelled on containerd's default profile; a file that runs as
+// its owner (setuid, setgid) cannot be made, and openat2, which takes a mode
+// where no filter can see it, is answered as if the kernel did not know it.
+// What is mounted runs nothing as its owner and has no devices. Where the kernel
 // has Landlock, what is shown can be read, and only /tmp, /dev/shm and
 // writable mounts can be written, which also keeps it from writing to /proc.
 // It ends with the gateway, however that ends, and everything it started
 // ends with it.
+//
+// What the kernel counts by user, such as instances and watches of inotify,
+// pending signals, message queues and locked memory, servers of the same
+// user share: one that takes all of them keeps the others from having any.
+// Give those that must not disturb each other a Spec.User each.
 //
 // The process 1 takes a few megabytes of the memory limit; its threads are
 // not counted against the limit of processes.
