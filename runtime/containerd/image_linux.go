@@ -165,7 +165,32 @@ func (r *Runtime) fetch(ctx context.Context, ref reference, target imagespec.Des
 			return nil, err
 		}
 	}
+	if err := r.matches(ctx, img, ref, target); err != nil {
+		return nil, err
+	}
 	return r.open(ctx, img, lease)
+}
+
+// matches fails unless an image that was found by its name is what the reference
+// means: whoever can write to the namespace gives names.
+func (r *Runtime) matches(ctx context.Context, img containerd.Image, ref reference, target imagespec.Descriptor) error {
+	want, got := target.Digest.String(), img.Target().Digest.String()
+	switch {
+	case ref.source == fromRegistry && ref.digest == "":
+		return nil
+	case ref.source == fromRegistry:
+		want = ref.digest
+	case ref.source == fromArchive: // it is known by its configuration
+		config, err := img.Config(ctx)
+		if err != nil {
+			return err
+		}
+		got = config.Digest.String()
+	}
+	if got != want {
+		return fmt.Errorf("the image with the name %s in containerd's namespace %s has the digest %s, not %s; remove it there", img.Name(), r.o.Namespace, got, want)
+	}
+	return nil
 }
 
 // complete tells why an image that has a record is not all there.

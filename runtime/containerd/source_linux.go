@@ -6,22 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"time"
 
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/core/images"
 	imagearchive "github.com/containerd/containerd/v2/core/images/archive"
 	"github.com/containerd/containerd/v2/core/remotes"
-	"github.com/containerd/containerd/v2/core/remotes/docker"
 	"github.com/containerd/errdefs"
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	godigest "github.com/opencontainers/go-digest"
@@ -42,45 +36,6 @@ func (r *Runtime) pull(ctx context.Context, name string, from remotes.Resolver, 
 		containerd.WithPullLabel(labelImage, p.image),
 		containerd.WithImageHandlerWrapper(p.wrap),
 	)
-}
-
-// registry resolves the images of a registry, with the credentials that the
-// keychain has for the repository.
-func (r *Runtime) registry(ref reference) remotes.Resolver {
-	client := &http.Client{Transport: r.transport}
-	credentials := func(string) (string, string, error) {
-		if r.o.Keychain == nil {
-			return "", "", nil
-		}
-		a, err := authn.Resolve(r.ctx, r.o.Keychain, ref.repo)
-		if err != nil {
-			return "", "", err
-		}
-		c, err := authn.Authorization(r.ctx, a)
-		if err != nil {
-			return "", "", err
-		}
-		if c.IdentityToken != "" {
-			return "", c.IdentityToken, nil
-		}
-		return c.Username, c.Password, nil
-	}
-	return docker.NewResolver(docker.ResolverOptions{Hosts: docker.ConfigureDefaultRegistries(
-		docker.WithClient(client),
-		docker.WithPlainHTTP(func(host string) (bool, error) { return slices.Contains(r.o.Insecure, host), nil }),
-		docker.WithAuthorizer(docker.NewDockerAuthorizer(docker.WithAuthClient(client), docker.WithAuthCreds(credentials))),
-	)})
-}
-
-// newTransport carries requests to registries. It reads no environment.
-func newTransport() *http.Transport {
-	return &http.Transport{
-		DialContext:         (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSHandshakeTimeout: 10 * time.Second,
-		IdleConnTimeout:     30 * time.Second,
-		MaxIdleConns:        10,
-		ForceAttemptHTTP2:   true,
-	}
 }
 
 // layout resolves one image of an OCI layout folder.
