@@ -18,5 +18,9 @@
 //		remove(other)
 //	}
 //
+// A lock file can be cleaned away while its owner lives. Who would harm a living
+// owner by that labels with its Process too, and asks [Gone] in the place of
+// [Dead].
+//
 // It needs a Unix system; elsewhere [Hold] fails and nobody is ever [Dead].
 package owner

@@ -18,18 +18,24 @@ type Owner struct {
 	Boot  string // of the machine; empty where the system does not tell
 	State string // the state folder: absolute, clean, without symbolic links
 
+	// Process identifies the process, as [Gone] wants it; empty where the
+	// system does not tell.
+	Process string
+
 	once sync.Once
 	file *os.File
 }
 
 // Hold makes this process an owner, until [Owner.Release] or its end. The
-// state folder and its folder "owners" are made when they are missing.
+// state folder and its folder "owners" are made when they are missing, for this
+// user alone. Those that are there must belong to this user or to root, and be
+// closed to others: nobody else may write to the one, or open the other.
 func Hold(state string) (*Owner, error) {
 	state, err := locate(state)
 	if err != nil {
 		return nil, err
 	}
-	o := &Owner{ID: newID(), Boot: boot(), State: state}
+	o := &Owner{ID: newID(), Boot: boot(), State: state, Process: process()}
 	if o.file, err = take(filepath.Join(state, folder, o.ID)); err != nil {
 		return nil, fmt.Errorf("holding the lock of a gateway in %s: %w", filepath.Join(state, folder), err)
 	}
@@ -52,13 +58,17 @@ func locate(state string) (string, error) {
 	if state, err = filepath.EvalSymlinks(state); err != nil {
 		return "", fmt.Errorf("state folder: %w", err)
 	}
-	st, err := os.Lstat(filepath.Join(state, folder))
-	switch {
-	case err != nil:
+	owners = filepath.Join(state, folder)
+	for _, dir := range []string{state, owners} {
+		if err := Private(dir); err != nil {
+			return "", err
+		}
+	}
+	st, err := os.Lstat(owners)
+	if err != nil {
 		return "", err
-	case !st.IsDir():
-		return "", fmt.Errorf("%s is no folder; remove it, or choose another state folder", owners)
-	case st.Mode().Perm()&0o077 != 0:
+	}
+	if st.Mode().Perm()&0o077 != 0 {
 		return "", fmt.Errorf("%s can be opened by others (mode %#o): run chmod 700 on it", owners, st.Mode().Perm())
 	}
 	return state, nil
@@ -73,6 +83,13 @@ func (o *Owner) Release() {
 	})
 }
 
+// Abandon ends the ownership as [Owner.Release] does, when something that
+// carries the id is left: the lock file stays as a proof for [Gone], until a
+// [Sweep]. It is idempotent.
+func (o *Owner) Abandon() {
+	o.once.Do(func() { _ = o.file.Close() })
+}
+
 // Dead reports whether the owner of this id, made by [Hold] on the same state
 // folder, does not live any more: it belongs to another boot of the machine,
 // or nobody holds its lock. What cannot be told, such as an id that Hold never
@@ -84,14 +101,36 @@ func Dead(state, id, bootID string) bool {
 	if here := boot(); here != "" && bootID != "" && here != bootID {
 		return true
 	}
-	f, err := os.OpenFile(filepath.Join(state, folder, id), os.O_RDWR|syscall.O_NOFOLLOW, 0)
+	free, missing := unlocked(state, id)
+	return free || missing
+}
+
+// Gone is a [Dead] that does not take a missing lock file for a proof, since
+// somebody may have cleaned it away: the process of the owner, as its
+// [Owner.Process] tells, must have ended as well. It is for what would be a
+// loss if its owner lived.
+func Gone(state, id, bootID, process string) bool {
+	if !valid(id) {
+		return false
+	}
+	if here := boot(); here != "" && bootID != "" && here != bootID {
+		return true
+	}
+	free, missing := unlocked(state, id)
+	return free || missing && ended(process)
+}
+
+// unlocked tells whether nobody holds the lock of an owner, or whether there
+// is none. Neither is true when it cannot be told.
+func unlocked(state, id string) (free, missing bool) {
+	f, err := os.OpenFile(filepath.Join(state, folder, id), os.O_RDWR|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return errors.Is(err, fs.ErrNotExist) && isFolder(state)
+		return false, errors.Is(err, fs.ErrNotExist) && isFolder(state)
 	}
 	defer f.Close()
 	// A shared lock, so that those who ask at the same time do not see each
 	// other.
-	return flock(f, syscall.LOCK_SH|syscall.LOCK_NB) == nil
+	return flock(f, syscall.LOCK_SH|syscall.LOCK_NB) == nil, false
 }
 
 // isFolder guards against a state folder that is not there, such as one on a
