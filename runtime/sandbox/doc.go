@@ -82,8 +82,15 @@
 // # Environment
 //
 // A server gets the Env of its Spec, that of its image, PATH [DefaultPath] and
-// HOME "/tmp" where those do not have them, the variables of its proxy where its network has
-// an allow-list, and nothing of the gateway's environment.
+// HOME "/tmp" where those do not have them, the variables of its proxy where
+// its network has an allow-list, and nothing of the gateway's environment.
+//
+// Where the proxy can look into connections (egress.Options.Terminate), a
+// server with an allow-list also trusts the proxy's authority: the file of the
+// system's authorities, or of its image's, is shown with it, and SSL_CERT_FILE,
+// NODE_EXTRA_CA_CERTS, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE and GIT_SSL_CAINFO
+// name such a file unless the Spec has them. Programs with a store of their
+// own, such as Java's, must be told by other means.
 //
 // # Volumes
 //

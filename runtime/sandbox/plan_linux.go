@@ -38,6 +38,7 @@ const (
 	makeLink   kind = "link"
 	makeFile   kind = "file"
 	cover      kind = "cover" // a made file in the place of one that is there
+	alias      kind = "alias" // a made file, over one that is there
 	bind       kind = "bind"
 	device     kind = "device"
 	tmpfs      kind = "tmpfs"
@@ -51,7 +52,7 @@ func (s step) String() string {
 	switch s.Kind {
 	case makeLink:
 		out += " -> " + s.Source
-	case bind, device:
+	case bind, device, alias:
 		out += " = " + s.Source
 		if s.Writable {
 			out += " (writable)"

@@ -45,7 +45,7 @@ func buildRoot(steps []step) error {
 	if r.proc, err = newMount("proc", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC); err != nil {
 		return fmt.Errorf("mounting /proc: %w", err)
 	}
-	if r.fd, err = newMount("tmpfs", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV, "mode", "755", "size", "1m", "nr_inodes", "4096"); err != nil {
+	if r.fd, err = newMount("tmpfs", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV, "mode", "755", "size", "4m", "nr_inodes", "4096"); err != nil {
 		return fmt.Errorf("mounting the root: %w", err)
 	}
 	// It needs a place until it is the root; nothing of /proc is mounted.
@@ -89,6 +89,8 @@ func (r *root) take(s step) error {
 		return r.file(s.Target, s.Source)
 	case cover:
 		return r.cover(s)
+	case alias:
+		return r.alias(s)
 	case bind:
 		return r.bind(s, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV)
 	case device:
@@ -252,7 +254,15 @@ func (r *root) cover(s step) error {
 	if err := r.file("/"+name, s.Source); err != nil {
 		return err
 	}
-	fd, err := r.clone("/" + name)
+	if err := r.alias(step{Target: s.Target, Source: "/" + name}); err != nil {
+		return err
+	}
+	return unix.Unlinkat(r.fd, name, 0)
+}
+
+// alias mounts a file of the root over one that is there.
+func (r *root) alias(s step) error {
+	fd, err := r.clone(s.Source)
 	if err != nil {
 		return err
 	}
@@ -261,10 +271,7 @@ func (r *root) cover(s step) error {
 		return err
 	}
 	s.Present = true
-	if err := r.place(fd, s); err != nil {
-		return err
-	}
-	return unix.Unlinkat(r.fd, name, 0)
+	return r.place(fd, s)
 }
 
 // bind shows something of the host.

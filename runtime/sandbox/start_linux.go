@@ -77,7 +77,10 @@ func (r *Runtime) start(ctx context.Context, spec runtime.Spec) (_ *instance, er
 		return nil, err
 	}
 	i := &instance{r: r, group: group, spec: spec, image: o.image, exit: make(chan runtime.Exit, 1), ended: make(chan struct{})}
-	if err := i.start(ctx, o); err != nil {
+	if i.alarm, err = group.Alarm(); err == nil {
+		err = i.start(ctx, o)
+	}
+	if err != nil {
 		i.discard()
 		return nil, err
 	}
@@ -126,6 +129,9 @@ func (r *Runtime) order(ctx context.Context, spec runtime.Spec) (o *order, held 
 		err = o.planImage(spec, img, mounts)
 	} else {
 		err = o.planHost(spec, mounts, r.owner.State)
+	}
+	if ca := r.egress.CA(); err == nil && ca != nil && len(spec.Network.Allow) > 0 {
+		err = o.trust(ca, spec, img, mounts)
 	}
 	return o, held, err
 }
