@@ -33,7 +33,6 @@ type instance struct {
 	r     *Runtime
 	spec  runtime.Spec
 	group *cgroup.Group
-	alarm *cgroup.Alarm
 
 	process *os.Process // process 1: everything ends with it
 	reports *json.Decoder
@@ -115,9 +114,6 @@ func (i *instance) connect(ctx context.Context, stdout, stderr *os.File) error {
 // discard removes what a failed start has left.
 func (i *instance) discard() {
 	i.detach()
-	if i.alarm != nil {
-		_ = i.alarm.Close()
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), removeGrace)
 	defer cancel()
 	_ = i.group.Remove(ctx) // Close and Reap try again
@@ -133,17 +129,8 @@ func (i *instance) watch(printed []*os.File) {
 	if i.spec.Port == 0 {
 		reading.Go(func() { i.cutOff(gone) })
 	}
-	running, ended := context.WithCancel(context.Background())
-	reading.Go(func() {
-		// What is left of a server of which a process was killed for memory
-		// is in no known state.
-		if i.alarm.Wait(running) {
-			_ = i.process.Kill()
-		}
-	})
 	e := i.await()
 	close(gone)
-	ended()
 	// Everything that could write is gone, so that all pipes end now.
 	rest := time.AfterFunc(outGrace, func() { closeAll(printed) })
 	if i.spec.Port == 0 {
@@ -156,7 +143,6 @@ func (i *instance) watch(printed []*os.File) {
 	rest.Stop()
 	closeAll(printed)
 	e = i.reason(e)
-	_ = i.alarm.Close()
 	_ = i.conn.Close()
 	_ = i.stdin.Close() // the conn may have closed it
 	i.detach()

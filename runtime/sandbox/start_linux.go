@@ -77,10 +77,7 @@ func (r *Runtime) start(ctx context.Context, spec runtime.Spec) (_ *instance, er
 		return nil, err
 	}
 	i := &instance{r: r, group: group, spec: spec, image: o.image, exit: make(chan runtime.Exit, 1), ended: make(chan struct{})}
-	if i.alarm, err = group.Alarm(); err == nil {
-		err = i.start(ctx, o)
-	}
-	if err != nil {
+	if err := i.start(ctx, o); err != nil {
 		i.discard()
 		return nil, err
 	}
