@@ -33,6 +33,7 @@ type instance struct {
 	r     *Runtime
 	spec  runtime.Spec
 	group *cgroup.Group
+	alarm *cgroup.Alarm
 
 	process *os.Process // process 1: everything ends with it
 	reports *json.Decoder
@@ -78,14 +79,22 @@ func (i *instance) connect(ctx context.Context, stdout, stderr *os.File) error {
 		}
 	}
 	i.stderr = stderrtail.New(i.spec.Env, logLine)
+	fail := func(err error) error {
+		closeAll([]*os.File{stdout, stderr, i.stdin, i.tell, i.hear})
+		_ = i.process.Kill()
+		_, _ = i.process.Wait()
+		return err
+	}
+	var err error
+	if i.alarm, err = i.group.Alarm(); err != nil {
+		return fail(err)
+	}
 	printed := []*os.File{stderr}
 	if i.spec.Port != 0 {
 		c, err := i.client()
 		if err != nil {
-			closeAll([]*os.File{stdout, stderr, i.stdin, i.tell, i.hear})
-			_ = i.process.Kill()
-			_, _ = i.process.Wait()
-			return err
+			_ = i.alarm.Close()
+			return fail(err)
 		}
 		i.conn = c
 		printed = append(printed, stdout)
@@ -129,8 +138,17 @@ func (i *instance) watch(printed []*os.File) {
 	if i.spec.Port == 0 {
 		reading.Go(func() { i.cutOff(gone) })
 	}
+	running, ended := context.WithCancel(context.Background())
+	reading.Go(func() {
+		// What is left of a server of which a process was killed for memory
+		// is in no known state.
+		if i.alarm.Wait(running) {
+			_ = i.process.Kill()
+		}
+	})
 	e := i.await()
 	close(gone)
+	ended()
 	// Everything that could write is gone, so that all pipes end now.
 	rest := time.AfterFunc(outGrace, func() { closeAll(printed) })
 	if i.spec.Port == 0 {
@@ -143,6 +161,7 @@ func (i *instance) watch(printed []*os.File) {
 	rest.Stop()
 	closeAll(printed)
 	e = i.reason(e)
+	_ = i.alarm.Close()
 	_ = i.conn.Close()
 	_ = i.stdin.Close() // the conn may have closed it
 	i.detach()
