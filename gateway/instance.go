@@ -291,6 +291,12 @@ func (i *instance) failure(ctx context.Context, err error) error {
 	} else if !errors.Is(err, transport.ErrClosed) {
 		return err
 	}
+	// When what the server wrote has ended the connection, how it ends itself
+	// then says nothing.
+	if r := (*transport.RPCError)(nil); errors.As(err, &r) {
+		i.srv.setError(r.Message)
+		return &crashError{serverError{server: i.srv.Name, reason: "what it wrote could not be read: " + r.Message}}
+	}
 	wait := time.NewTimer(500 * time.Millisecond)
 	defer wait.Stop()
 	select {
