@@ -110,6 +110,9 @@ func (r *Runtime) unpack(root string, c *content, p *progress) (err error) {
 // blob unpacks a layer, and fails if its content has not the digest that the
 // configuration names.
 func (u *unpacker) blob(c *content, digest, diffID v1.Hash, p *progress) error {
+	if err := c.regular(digest); err != nil {
+		return err
+	}
 	l, err := c.image.LayerByDigest(digest)
 	if err != nil {
 		return err

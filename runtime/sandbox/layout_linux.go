@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	goruntime "runtime"
 	"strings"
@@ -51,6 +52,9 @@ type content struct {
 
 // openLayout finds the image of a place for this machine.
 func openLayout(at place) (*content, error) {
+	if err := regular(filepath.Join(at.path, "index.json")); err != nil {
+		return nil, err
+	}
 	p, err := layout.FromPath(at.path)
 	if err != nil {
 		return nil, err
@@ -108,6 +112,21 @@ func openLayout(at place) (*content, error) {
 	return c, nil
 }
 
+// regular refuses what is no regular file: a pipe or a device could keep its
+// reader for ever.
+func regular(p string) error {
+	s, err := os.Stat(p)
+	if err == nil && !s.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no regular file", p)
+	}
+	return err
+}
+
+// regular is that of a blob.
+func (c *content) regular(h v1.Hash) error {
+	return regular(filepath.Join(string(c.path), "blobs", h.Algorithm, h.Hex))
+}
+
 // choose picks an entry of an index: by its tag, or the one for this machine.
 func choose(m *v1.IndexManifest, tag string) (v1.Descriptor, error) {
 	var fit []v1.Descriptor
@@ -135,6 +154,9 @@ func choose(m *v1.IndexManifest, tag string) (v1.Descriptor, error) {
 
 // blob reads metadata, and refuses what does not have its digest.
 func (c *content) blob(h v1.Hash) ([]byte, error) {
+	if err := c.regular(h); err != nil {
+		return nil, err
+	}
 	f, err := c.path.Blob(h)
 	if err != nil {
 		return nil, err
