@@ -44,7 +44,18 @@
 // Spec.User, as numbers; without a group the group's number is the user's. Else
 // the image's own user and its groups, but neither root nor in root's group;
 // else [runtime.DefaultUser], with /tmp as its HOME. User "0" is the only way
-// to root, which has no capabilities either.
+// to root, which has no capabilities either. Of an image, /etc/passwd and
+// /etc/group are read up to 1 MiB, and only when they are regular files.
+//
+// There is no user namespace: servers of one uid share what the kernel bounds
+// for each user of the machine, such as watches and instances of inotify, bytes
+// in pipes, locked memory and keys, and one of them can use it up for the
+// others. Give a server a User of its own to keep it apart.
+//
+// It starts in Spec.Dir, else in the image's working directory. What is not
+// there is made in the container's own root, but not in a mount or volume: a
+// start fails whose working directory is missing there, or lies behind a
+// symbolic link in it.
 //
 // Command replaces the entrypoint and the arguments of the image. Args without
 // a Command replace the arguments alone.
@@ -71,10 +82,16 @@
 // # Images
 //
 //   - REPOSITORY@DIGEST or REPOSITORY:TAG, pulled with the credentials of
-//     [Options.Keychain]. A tag is asked for once in the life of a Runtime.
+//     [Options.Keychain], which go to that registry and to the server of tokens
+//     that it names, but to no host that it redirects to. A tag is asked for
+//     once in the life of a Runtime. Layers that a manifest places outside of
+//     the registry are refused, and so is a registry with TLS that leads to a
+//     host without.
 //   - oci:PATH[:TAG], an OCI layout folder. What is there now counts.
 //   - docker-archive:PATH, a tarball with one image, as `docker save` writes it.
 //   - containerd:NAME, already in containerd's namespace.
+//
+// What containerd has by the name of a digest, but with another one, is refused.
 //
 // A pull outlives the start that began it. Images stay when the Runtime is
 // closed; [Runtime.Prune] removes those that nobody uses.
@@ -88,10 +105,12 @@
 // # What is left behind
 //
 // Nothing, once Stop and Close have returned. Everything in containerd carries
-// the id of the gateway, the boot and the state folder as labels. A gateway
+// the id of the gateway, its process, the boot and the state folder as labels. A gateway
 // that was killed leaves its containers running; [Runtime.Reap] of the next one
 // on the same state folder removes them, and touches nothing of a gateway that
-// lives. An instance outlives a restart of containerd of up to five seconds;
+// lives: one that holds its lock below owners in the state folder, or, should
+// somebody have removed that file, whose process is there. The state folder
+// must belong to this user or to root, and nobody else may write to it. An instance outlives a restart of containerd of up to five seconds;
 // after that it is killed, and ends as disconnected. Containers that cannot be
 // removed then are removed when containerd is back.
 //

@@ -253,6 +253,50 @@ func TestReap(t *testing.T) {
 	}
 }
 
+// TestReapWithoutLockFile: a gateway whose lock file somebody cleaned away
+// keeps what it has, as long as its process lives.
+func TestReapWithoutLockFile(t *testing.T) {
+	d := bed.Containerd(t)
+	state := t.TempDir()
+	c := startChild(t, orderOf(state, options(d), probe(t), 2))
+	r, err := New(state, options(d))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if err := os.Remove(filepath.Join(state, "owners", c.id)); err != nil {
+		t.Fatal(err)
+	}
+	if removed, err := r.Reap(bounded(t)); err != nil || len(removed) > 0 {
+		t.Errorf("it lives, and %v was removed, %v", removed, err)
+	}
+	if b, s, l := belongings(t, r, c.id); b != 2 || s != 2 || l != 1 {
+		t.Errorf("it has %d containers, %d snapshots, %d leases", b, s, l)
+	}
+	if _, err := os.Stat(filepath.Join(state, runFolder, c.id)); err != nil {
+		t.Errorf("its folder is gone: %v", err)
+	}
+	c.kill()
+	if removed, err := r.Reap(bounded(t)); err != nil || len(removed) != 3 {
+		t.Errorf("it was killed, and %v was removed, %v", removed, err)
+	}
+	if b, s, l := belongings(t, r, c.id); b+s+l != 0 {
+		t.Errorf("after the reaper there are %d containers, %d snapshots, %d leases", b, s, l)
+	}
+	if _, err := os.Stat(filepath.Join(state, runFolder, c.id)); err == nil {
+		t.Error("its folder is still there")
+	}
+	// A folder alone tells of whom it is as well.
+	living := startChild(t, orderOf(state, options(d), probe(t), 1))
+	if err := os.Remove(filepath.Join(state, "owners", living.id)); err != nil {
+		t.Fatal(err)
+	}
+	if removed, err := r.Reap(bounded(t)); err != nil || len(removed) > 0 {
+		t.Errorf("it lives, and %v was removed, %v", removed, err)
+	}
+	living.close(t)
+}
+
 // TestContainerdKilled: while containerd is away, starts fail and say so, what
 // runs ends, and all is well when it is back.
 func TestContainerdKilled(t *testing.T) {

@@ -11,17 +11,18 @@ import (
 
 // The labels of everything that a Runtime makes in containerd.
 const (
-	labelOwner  = "gatehouse.owner"  // the id of the gateway
-	labelBoot   = "gatehouse.boot"   // of the machine
-	labelState  = "gatehouse.state"  // the gateway's state folder
-	labelServer = "gatehouse.server" // the server's name; of containers
-	labelGroup  = "gatehouse.group"  // of shims that share a process; of containers
-	labelImage  = "gatehouse.image"  // of images that a gateway has brought: whence
+	labelOwner   = "gatehouse.owner"   // the id of the gateway
+	labelBoot    = "gatehouse.boot"    // of the machine
+	labelState   = "gatehouse.state"   // the gateway's state folder
+	labelProcess = "gatehouse.process" // of the gateway
+	labelServer  = "gatehouse.server"  // the server's name; of containers
+	labelGroup   = "gatehouse.group"   // of shims that share a process; of containers
+	labelImage   = "gatehouse.image"   // of images that a gateway has brought: whence
 )
 
 // labels are those that name an owner.
 func labels(o *owner.Owner) map[string]string {
-	return map[string]string{labelOwner: o.ID, labelBoot: o.Boot, labelState: o.State}
+	return map[string]string{labelOwner: o.ID, labelBoot: o.Boot, labelState: o.State, labelProcess: o.Process}
 }
 
 // ofState is the filter of containerd for what gateways of a state folder

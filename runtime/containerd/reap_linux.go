@@ -219,14 +219,6 @@ func removeCgroups(id string) {
 	}
 }
 
-// removeFolder removes the folder of an owner, and that of all owners when it
-// was the last.
-func removeFolder(state, id string) error {
-	err := os.RemoveAll(filepath.Join(state, runFolder, id))
-	_ = os.Remove(filepath.Join(state, runFolder))
-	return err
-}
-
 // Reap implements [runtime.Reaper]: it removes the containers, tasks,
 // snapshots, leases, pipes, sockets and control groups that dead gateways of
 // the same state folder have left in containerd's namespace.
@@ -254,7 +246,7 @@ func (r *Runtime) Reap(ctx context.Context) (removed []string, err error) {
 		}
 		id := l[labelOwner]
 		if _, known := dead[id]; !known {
-			dead[id] = owner.Dead(r.owner.State, id, l[labelBoot])
+			dead[id] = owner.Gone(r.owner.State, id, l[labelBoot], l[labelProcess])
 		}
 		return dead[id]
 	}
@@ -314,7 +306,7 @@ func (r *Runtime) Reap(ctx context.Context) (removed []string, err error) {
 	}
 	folders, _ := os.ReadDir(filepath.Join(r.owner.State, runFolder))
 	for _, f := range folders {
-		isDead(map[string]string{labelOwner: f.Name(), labelState: r.owner.State})
+		isDead(folderLabels(r.owner.State, f.Name()))
 	}
 	for id, gone := range dead {
 		if !gone || kept[id] {

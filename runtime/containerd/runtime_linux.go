@@ -64,6 +64,7 @@ type Runtime struct {
 	images    map[string]*fetching
 	debts     map[string]struct{} // containers to remove when containerd is back
 	paying    bool
+	housed    bool // the folder is made
 	watching  bool // for events of containerd
 	groups    map[string]*group
 	shared    map[string]struct{} // the names of all groups there were
@@ -120,9 +121,6 @@ func New(state string, o *Options) (_ *Runtime, err error) {
 	r.starts, r.noStarts = context.WithCancel(r.ctx)
 	return r, nil
 }
-
-// runFolder is where the folders of owners are, below a state folder.
-const runFolder = "containerd"
 
 // serversOOMScore is one that has servers die before the gateway.
 func serversOOMScore() (int, error) {
@@ -234,6 +232,10 @@ func (r *Runtime) Close() error {
 		c.CloseIdleConnections()
 	}
 	errs = append(errs, r.client.Close(), removeFolder(r.owner.State, r.owner.ID))
+	if err := errors.Join(errs...); err != nil {
+		r.owner.Abandon() // so that a reaper finds what is left
+		return err
+	}
 	r.owner.Release()
-	return errors.Join(errs...)
+	return nil
 }

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -103,6 +101,9 @@ func (r *Runtime) begin(ctx context.Context, spec runtime.Spec, ref reference, c
 		return nil, err
 	}
 	if err := where.suits(); err != nil {
+		return nil, err
+	}
+	if err := r.makeFolder(); err != nil {
 		return nil, err
 	}
 	r.used.Store(true)
@@ -298,30 +299,6 @@ func (r *Runtime) options(class Class) (typeurl.Any, error) {
 		}
 	}
 	return typeurl.MarshalAny(&runcoptions.Options{BinaryName: binary, Root: r.runcRoot(r.owner.ID)})
-}
-
-// script writes a program that starts another with further arguments.
-func (r *Runtime) script(class Class) (string, error) {
-	quote := func(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
-	words := []string{"exec", quote(class.Binary)}
-	for _, a := range class.Args {
-		words = append(words, quote(a))
-	}
-	content := "#!/bin/sh\n" + strings.Join(words, " ") + ` "$@"` + "\n"
-	path := filepath.Join(r.folder, "run-"+digest(content))
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if _, err := os.Stat(path); err == nil {
-		return path, nil
-	}
-	err := os.WriteFile(path+".new", []byte(content), 0o700)
-	if err == nil {
-		err = os.Rename(path+".new", path) // nobody runs half of it
-	}
-	if err != nil {
-		return "", fmt.Errorf("writing the program of its class: %w", err)
-	}
-	return path, nil
 }
 
 // group is the containers that share a shim.
