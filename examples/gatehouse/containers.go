@@ -22,7 +22,7 @@ type containerOptions struct {
 	Insecure     []string `doc:"Registries, HOST or HOST:PORT, that are spoken to without TLS."`
 	Runc         string   `doc:"The program runc: a path, or a name on the PATH of containerd. Default: runc."`
 	Runsc        string   `doc:"The program runsc of the class gvisor: a path, or a name on the PATH of containerd. Default: runsc."`
-	RuncRoot     string   `doc:"Folder for the state of runc and runsc, on a memory file system. Default: their own."`
+	RuncRoot     string   `doc:"Folder for the state of runc and runsc, on a memory file system. Default: /run/gatehouse."`
 	SocketDir    string   `doc:"Where containerd puts the sockets of its shims. Default: /run/containerd/s."`
 }
 
