@@ -63,7 +63,7 @@ func bomb(a arguments) (string, error) {
 	group := c.Process.Pid
 	time.Sleep(time.Duration(a.number("seconds")) * time.Second)
 	// Whoever is just being made is of the group, too.
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if unix.Kill(-group, unix.SIGKILL) != nil {
 			break
 		}

@@ -139,6 +139,7 @@ func calls() map[string]func() error {
 		"quotactl":          reason(raw(unix.SYS_QUOTACTL, 0x80000100, n, 0, p), unix.ENOENT, unix.EINVAL, unix.ENOTBLK, unix.ENODEV),
 		"sethostname":       reason(raw(unix.SYS_SETHOSTNAME, 1, 4), unix.EFAULT),
 		"setdomainname":     reason(raw(unix.SYS_SETDOMAINNAME, 1, 4), unix.EFAULT),
+		"clone3":            reason(raw(unix.SYS_CLONE3, p, 0), unix.EINVAL), // whose flags no filter can see
 		"kcmp":              raw(unix.SYS_KCMP, uintptr(unix.Getpid()), uintptr(unix.Getpid()), 2, 0, 0),
 		"mknod":             func() error { return unix.Mknod("/tmp/hostile-device", unix.S_IFBLK|0o600, int(unix.Mkdev(1, 0))) },
 		"nice":              func() error { return unix.Setpriority(unix.PRIO_PROCESS, 0, -10) },

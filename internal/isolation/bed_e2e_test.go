@@ -262,10 +262,15 @@ func outcome(raw json.RawMessage) (string, error) {
 	if err := json.Unmarshal(raw, &r); err != nil || len(r.Content) == 0 {
 		return "", fmt.Errorf("no result of a tool: %w: %.200s", err, raw)
 	}
-	if r.IsError {
-		return "", fmt.Errorf("%w: %s", errFailed, r.Content[0].Text)
+	var all []string
+	for _, c := range r.Content {
+		all = append(all, c.Text)
 	}
-	return r.Content[0].Text, nil
+	text := strings.Join(all, "; ")
+	if r.IsError {
+		return "", fmt.Errorf("%w: %s", errFailed, text)
+	}
+	return text, nil
 }
 
 func (c *cell) ping(ctx context.Context) error {

@@ -125,10 +125,10 @@ func privileges(dir string) []attempt {
 	for _, name := range []string{
 		"init_module", "finit_module", "delete_module", "bpf", "kexec_load", "kexec_file_load", "keyctl", "add_key", "request_key",
 		"io_uring_setup", "userfaultfd", "perf_event_open", "syslog", "reboot", "swapon", "acct", "settimeofday", "clock_settime",
-		"open_by_handle_at", "fanotify_init", "quotactl", "sethostname", "setdomainname", "kcmp", "mknod", "nice", "realtime",
+		"open_by_handle_at", "fanotify_init", "quotactl", "sethostname", "setdomainname", "clone3", "kcmp", "mknod", "nice", "realtime",
 	} {
 		a := attempt{tool: "syscall", args: args{"name": name}, as: byRoot}
-		if name == "nice" || name == "syslog" {
+		if name == "nice" || name == "syslog" || name == "clone3" {
 			a.lets = kernels
 		}
 		all = append(all, a)
