@@ -110,7 +110,7 @@ func (g *Gate) forward(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer func() { g.ended("http", t, c.sinceMark(&c.read, &c.markRead), c.sinceMark(&c.written, &c.markWritten)) }()
-	g.pass(w, r, route{"http", t, addrs}, "http", term)
+	g.pass(w, r, route{protocol: "http", t: t, addrs: addrs}, "http", term)
 	_ = http.NewResponseController(w).Flush() // so that it is counted
 }
 

@@ -27,7 +27,7 @@ type Gate struct {
 
 	sockets *sockets
 	front   *http.Server // the proxy's port
-	inner   *http.Server // what is terminated
+	inner   *http.Server // what is terminated, and HTTP to names
 	decoded *feed        // connections for inner
 	out     *http.Transport
 
@@ -54,19 +54,15 @@ func newGate(p *Proxy, s *sockets, server string, rules Rules) *Gate {
 	g.ctx, g.end = context.WithCancel(context.Background())
 	g.out = g.transport()
 	g.front = g.httpServer(http.HandlerFunc(g.proxied))
-	if p.ca != nil {
-		g.decoded = newFeed()
-		g.inner = g.httpServer(http.HandlerFunc(g.terminated))
-	}
+	g.decoded = newFeed()
+	g.inner = g.httpServer(http.HandlerFunc(g.terminated))
 	return g
 }
 
 // serve starts the goroutines of the gate, which Close joins.
 func (g *Gate) serve() {
 	g.wg.Go(func() { _ = g.front.Serve(&limited{g.sockets.proxy, g}) })
-	if g.inner != nil {
-		g.wg.Go(func() { _ = g.inner.Serve(g.decoded) })
-	}
+	g.wg.Go(func() { _ = g.inner.Serve(g.decoded) })
 	for _, l := range g.sockets.tcp {
 		g.wg.Go(func() { g.capture(l) })
 	}
@@ -110,10 +106,8 @@ func (g *Gate) Close() error {
 		g.end()
 		g.sockets.close()
 		_ = g.front.Close()
-		if g.inner != nil {
-			_ = g.decoded.Close()
-			_ = g.inner.Close()
-		}
+		_ = g.decoded.Close()
+		_ = g.inner.Close()
 		g.mu.Lock()
 		conns := g.conns
 		g.conns = nil

@@ -1,7 +1,6 @@
 package egress
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -11,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
-	"net/netip"
 	"sync"
 	"time"
 )
@@ -62,35 +60,6 @@ func (g *Gate) termination(protocol string, t target) (term *Termination, err er
 	return f(g.server, t.hostname(), t.port), nil
 }
 
-// route is where a request that passes through goes.
-type route struct {
-	protocol string // of the client's connection
-	t        target
-	addrs    []netip.AddrPort // that were decided; nil: when a connection is made
-}
-
-// routeKey finds the route of a request.
-type routeKey struct{}
-
-// decoded is a connection whose HTTP is served here.
-type decoded struct {
-	net.Conn
-	rest  io.Reader // what was read already, then the connection
-	route route
-	term  *Termination
-	once  sync.Once
-	done  chan struct{} // closed with it
-}
-
-func (d *decoded) Read(b []byte) (int, error) { return d.rest.Read(b) }
-
-// Close implements [net.Conn].
-func (d *decoded) Close() error {
-	err := d.Conn.Close()
-	d.once.Do(func() { close(d.done) })
-	return err
-}
-
 // terminate serves the HTTP on a connection to t, and returns when it has
 // ended. Anything else on it is refused, since it would pass the hooks by.
 func (g *Gate) terminate(protocol string, t target, client *conn, had []byte, term *Termination) {
@@ -118,58 +87,40 @@ func (g *Gate) terminate(protocol string, t target, client *conn, had []byte, te
 	if len(o.data) == 0 {
 		return
 	}
-	d := &decoded{Conn: client, route: route{protocol: protocol, t: t}, term: term, done: make(chan struct{})}
-	d.rest = io.MultiReader(bytes.NewReader(o.data), client)
-	var c net.Conn = d
-	if o.speech == tlsHello {
-		c = tls.Server(d, &tls.Config{
-			MinVersion: tls.VersionTLS12,
-			NextProtos: []string{"h2", "http/1.1"},
-			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-				return g.p.ca.leaf(t.hostname())
-			},
-		})
-	}
-	if !g.decoded.put(g.ctx, c) {
-		return
-	}
-	<-d.done // the server of the gate closes what it was given, at the latest with the gate
+	g.decode(client, o, route{protocol: protocol, t: t}, term)
 }
 
-// terminated serves a request on a connection that is terminated.
-func (g *Gate) terminated(w http.ResponseWriter, r *http.Request) {
-	if !g.enter() {
-		return
-	}
-	defer g.wg.Done()
-	scheme := "http"
-	c, _ := r.Context().Value(connKey{}).(net.Conn)
-	if tc, ok := c.(*tls.Conn); ok {
-		scheme, c = "https", tc.NetConn()
-	}
-	d, ok := c.(*decoded)
-	if !ok {
-		http.Error(w, "the connection is not known", http.StatusInternalServerError)
-		return
-	}
-	if got, err := parseTarget(r.Host, d.route.t.port); err != nil || got != d.route.t {
-		http.Error(w, fmt.Sprintf("this connection is for %s alone", d.route.t), http.StatusMisdirectedRequest)
-		return
-	}
-	g.pass(w, r, d.route, scheme, d.term)
-}
+// added are the fields that the server of net/http adds to a response that
+// lacks them.
+var added = []string{"Content-Type", "Date"}
+
+// forwarded are the fields that a reverse proxy takes out of a request.
+var forwarded = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto"}
 
 // pass sends a request on and its response back.
 func (g *Gate) pass(w http.ResponseWriter, r *http.Request, to route, scheme string, term *Termination) {
 	host := to.t.String()
 	shown := r.Host // as it came, without the port where it had none
+	next := to.via
+	if next == nil {
+		next = g.out
+	}
+	withoutSwitch(r.Header)
+	for _, name := range added {
+		w.Header()[name] = nil
+	}
 	p := httputil.ReverseProxy{
 		Rewrite: func(pr *httputil.ProxyRequest) {
 			pr.Out.URL.Scheme, pr.Out.URL.Host, pr.Out.Host = scheme, host, shown
 			pr.Out.URL.RawQuery = pr.In.URL.RawQuery
 			pr.Out.URL.User = nil
+			for _, name := range forwarded {
+				if v, ok := pr.In.Header[name]; ok {
+					pr.Out.Header[name] = v
+				}
+			}
 		},
-		Transport:     hooked{g.out, term, scheme, host, shown},
+		Transport:     hooked{next, term, scheme, host, shown},
 		FlushInterval: -1,
 		ErrorLog:      log.New(io.Discard, "", 0),
 		BufferPool:    copyBuffers{},
@@ -220,17 +171,7 @@ func (g *Gate) transport() *http.Transport {
 			if !ok {
 				return nil, errors.New("no target was decided for")
 			}
-			if to.addrs == nil {
-				// Long after the connection of the client was decided.
-				addrs, err := g.p.policy.check(ctx, g.rules, to.t)
-				if r, ok := err.(*refusal); ok {
-					return nil, g.refuse(to.protocol, to.t.String(), r)
-				} else if err != nil {
-					return nil, err
-				}
-				to.addrs = addrs
-			}
-			return g.dial(ctx, to.t, to.addrs)
+			return g.dialRoute(ctx, to)
 		},
 		TLSClientConfig:        &tls.Config{RootCAs: g.p.o.Roots, MinVersion: tls.VersionTLS12},
 		ForceAttemptHTTP2:      true,
