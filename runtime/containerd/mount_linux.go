@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/hostmount"
+	"github.com/gatehouse-mcp/gatehouse/internal/owner"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
 )
 
@@ -74,7 +75,7 @@ func (r *Runtime) mounts(spec runtime.Spec, u user, class Class) (_ *mounts, err
 			continue
 		}
 		p := volumePath(r.owner.State, spec, want.Volume)
-		if err := makeVolume(p, u); err != nil {
+		if err := makeVolume(r.owner.State, p, u); err != nil {
 			return nil, fmt.Errorf("mount of volume %s at %s: %w", want.Volume, want.Target, err)
 		}
 		m.list = append(m.list, bind(p, want.Target, true, class))
@@ -173,10 +174,15 @@ func short(s string) string {
 }
 
 // makeVolume makes the folder of a volume and gives it to the user of the
-// server.
-func makeVolume(p string, u user) error {
+// server. Nobody else can put another in its place.
+func makeVolume(state, p string, u user) error {
 	if err := os.MkdirAll(filepath.Dir(p), 0o700); err != nil {
 		return err
+	}
+	for dir := filepath.Dir(p); dir != state && inside(dir, state); dir = filepath.Dir(dir) {
+		if err := owner.Private(dir); err != nil {
+			return err
+		}
 	}
 	if err := os.Mkdir(p, 0o700); err != nil && !os.IsExist(err) {
 		return err
