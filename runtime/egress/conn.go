@@ -15,11 +15,12 @@ import (
 type conn struct {
 	net.Conn
 	g    *Gate
-	slot bool // it holds one of the gate's slots
+	slot chan struct{} // it holds one of these slots; nil: none
 
 	read, written atomic.Int64
 	last          atomic.Int64 // Unix time in ns
 	once          sync.Once
+	asked         bool // a request has come on it; of the one that is served
 
 	markRead, markWritten int64 // what earlier requests on it had; of the one that is served
 }
@@ -67,8 +68,8 @@ func (c *conn) Close() (err error) {
 	c.once.Do(func() {
 		err = c.Conn.Close()
 		c.g.forget(c)
-		if c.slot {
-			<-c.g.slots
+		if c.slot != nil {
+			<-c.slot
 		}
 	})
 	return err
@@ -90,7 +91,7 @@ func (g *Gate) accepted(c net.Conn) *conn {
 	default:
 		return nil
 	}
-	t, err := g.track(c, true)
+	t, err := g.track(c, g.slots)
 	if err != nil {
 		return nil
 	}
@@ -125,51 +126,6 @@ func (l *limited) Accept() (net.Conn, error) {
 		_, _ = c.Read(make([]byte, 4096))
 		_, _ = c.Write([]byte(busy))
 		_ = c.Close()
-	}
-}
-
-// maxRate is how many connections or questions a second a gate attends to:
-// each is an event that somebody may write to a disk.
-const maxRate = 5000
-
-// pace bounds a rate, with a second's worth at once.
-type pace struct {
-	mu    sync.Mutex
-	rate  float64
-	have  float64
-	since time.Time
-}
-
-func newPace(rate float64) *pace { return &pace{rate: rate, have: rate, since: time.Now()} }
-
-// take takes one, and says how long to wait when there is none.
-func (p *pace) take() time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	now := time.Now()
-	p.have = min(p.rate, p.have+now.Sub(p.since).Seconds()*p.rate)
-	p.since = now
-	if p.have < 1 {
-		return time.Duration((1 - p.have) / p.rate * float64(time.Second))
-	}
-	p.have--
-	return 0
-}
-
-// wait waits until one can be taken; false: ctx has ended.
-func (p *pace) wait(ctx context.Context) bool {
-	for {
-		d := p.take()
-		if d == 0 {
-			return ctx.Err() == nil
-		}
-		t := time.NewTimer(d)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-			return false
-		}
 	}
 }
 

@@ -14,6 +14,9 @@ import (
 // maxHeader bounds the header of a request and of a response.
 const maxHeader = 64 << 10
 
+// maxStreams bounds the requests at a time on one connection of HTTP/2.
+const maxStreams = 100
+
 // connKey finds the connection that a request came on.
 type connKey struct{}
 
@@ -30,7 +33,7 @@ func (g *Gate) httpServer(h http.Handler) *http.Server {
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			return context.WithValue(ctx, connKey{}, c)
 		},
-		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 100},
+		HTTP2: &http.HTTP2Config{MaxConcurrentStreams: min(maxStreams, g.p.o.MaxConns)},
 	}
 }
 
@@ -40,6 +43,14 @@ func (g *Gate) proxied(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer g.wg.Done()
+	// The first request was counted with its connection.
+	if c, ok := r.Context().Value(connKey{}).(*conn); !ok || c.asked {
+		if !g.pace.wait(r.Context()) {
+			return
+		}
+	} else {
+		c.asked = true
+	}
 	if r.Method == http.MethodConnect {
 		g.connect(w, r)
 		return

@@ -24,6 +24,7 @@ type Gate struct {
 	six    bool // IPv6 is captured too
 	rec    record
 	pace   *pace
+	again  *repeats
 
 	sockets *sockets
 	front   *http.Server // the proxy's port
@@ -35,7 +36,8 @@ type Gate struct {
 	end   context.CancelFunc
 	wg    sync.WaitGroup
 	once  sync.Once
-	slots chan struct{}
+	slots chan struct{} // of clients
+	ups   chan struct{} // of targets
 
 	mu    sync.Mutex
 	conns map[*conn]struct{} // nil once closed
@@ -48,9 +50,10 @@ func newGate(p *Proxy, s *sockets, server string, rules Rules) *Gate {
 		p: p, server: server, rules: rules, sockets: s,
 		names: newNames(maxNames), six: len(s.tcp) > 1,
 		slots: make(chan struct{}, p.o.MaxConns),
+		ups:   make(chan struct{}, p.o.MaxConns),
 		conns: map[*conn]struct{}{},
 	}
-	g.pace = newPace(maxRate)
+	g.pace, g.again = newPace(maxRate, maxBurst), newRepeats()
 	g.ctx, g.end = context.WithCancel(context.Background())
 	g.out = g.transport()
 	g.front = g.httpServer(http.HandlerFunc(g.proxied))
@@ -125,9 +128,9 @@ func (g *Gate) Close() error {
 	return nil
 }
 
-// track makes a connection of the gate's own, which Close ends; slot says that
-// it holds one. When the gate is closed, it fails and c is closed.
-func (g *Gate) track(c net.Conn, slot bool) (*conn, error) {
+// track makes a connection of the gate's own, which Close ends, and which
+// holds one of slots. When the gate is closed, it fails and c is closed.
+func (g *Gate) track(c net.Conn, slot chan struct{}) (*conn, error) {
 	t := &conn{Conn: c, g: g, slot: slot}
 	t.touch()
 	g.mu.Lock()
@@ -208,7 +211,13 @@ func (r *refused) Error() string { return r.String() }
 func (g *Gate) refuse(protocol, target string, r *refusal) *refused {
 	f := runtime.Refusal{Target: target, Reason: r.reason, Allow: r.allow}
 	g.rec.add(f)
-	g.tell(runtime.Connection{Target: target, Protocol: protocol, Reason: r.reason})
+	if more, ok := g.again.tell(repeat{protocol, target, r.reason}); ok {
+		reason := r.reason
+		if more > 0 {
+			reason += fmt.Sprintf(" (and %d times more before, not told one by one)", more)
+		}
+		g.tell(runtime.Connection{Target: target, Protocol: protocol, Reason: reason})
+	}
 	return &refused{f}
 }
 
@@ -219,14 +228,26 @@ func (g *Gate) tell(c runtime.Connection) {
 	}
 }
 
-// dial connects to one of the addresses that were decided for t.
+// dial connects to one of the addresses that were decided for t. It waits when
+// there are too many connections.
 func (g *Gate) dial(ctx context.Context, t target, addrs []netip.AddrPort) (*conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, g.p.o.DialTimeout)
 	defer cancel()
 	defer context.AfterFunc(g.ctx, cancel)()
+	select {
+	case g.ups <- struct{}{}:
+	default:
+		g.out.CloseIdleConnections() // which may give one back
+		select {
+		case g.ups <- struct{}{}:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("connecting to %s: %d connections are in use, which is the bound: %w", t, cap(g.ups), ctx.Err())
+		}
+	}
 	c, err := dialAny(ctx, g.p.o.Dial, addrs)
 	if err != nil {
+		<-g.ups
 		return nil, fmt.Errorf("connecting to %s: %w", t, err)
 	}
-	return g.track(c, false)
+	return g.track(c, g.ups)
 }

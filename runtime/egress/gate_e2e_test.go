@@ -485,6 +485,9 @@ func BenchmarkConnection(b *testing.B) {
 	w.serve("93.184.0.1:7", echo)
 	real := w.hosts[netip.MustParseAddrPort("93.184.0.1:7")]
 	box := w.box(b, Options{}, "a.example:7")
+	box.gate.pace.mu.Lock()
+	box.gate.pace.rate = 1e9
+	box.gate.pace.mu.Unlock()
 	four, _ := box.gate.names.addrs("a.example")
 	run := func(b *testing.B, dial func() (net.Conn, error)) {
 		for b.Loop() {

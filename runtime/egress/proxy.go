@@ -54,7 +54,8 @@ type Options struct {
 	// heed no proxy variables reach nothing, and no name resolves inside.
 	ProxyOnly bool
 
-	// MaxConns bounds the connections of one gate at a time [256].
+	// MaxConns bounds the connections of clients of one gate at a time, and
+	// those to targets as much [256].
 	MaxConns int
 
 	// IdleTimeout ends connections on which nothing has moved in either

@@ -179,6 +179,7 @@ func (g *Gate) transport() *http.Transport {
 		TLSHandshakeTimeout:    10 * time.Second,
 		ExpectContinueTimeout:  time.Second,
 		IdleConnTimeout:        30 * time.Second,
+		MaxConnsPerHost:        g.p.o.MaxConns,
 		MaxIdleConnsPerHost:    8,
 		MaxIdleConns:           32,
 		MaxResponseHeaderBytes: maxHeader,
