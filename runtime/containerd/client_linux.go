@@ -20,8 +20,9 @@ import (
 
 // Bounds of talking to containerd.
 const (
-	connectWait = 3 * time.Second        // for a daemon that has just come back
-	retryEvery  = 100 * time.Millisecond // while it is away
+	connectWait   = 3 * time.Second        // for a daemon that has just come back
+	reconnectWait = time.Second            // until a connection is tried again, and for the attempt
+	retryEvery    = 100 * time.Millisecond // while it is away
 )
 
 // within puts a call into the namespace.
@@ -73,10 +74,6 @@ func (r *Runtime) ready(ctx context.Context) (place, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectWait)
 	defer cancel()
 	for {
-		// What was refused lately is not tried again for a while by itself.
-		if c, ok := r.client.Conn().(interface{ ResetConnectBackoff() }); ok {
-			c.ResetConnectBackoff()
-		}
 		_, err := r.client.Version(ctx)
 		if err == nil {
 			r.sound.Store(true)
@@ -143,7 +140,10 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 // connect makes the client, which connects when it is first used.
 func (r *Runtime) connect() error {
-	c, err := containerd.New(r.o.Address, containerd.WithTimeout(connectWait))
+	// The timeout bounds, too, how long the client waits before it tries again
+	// what was refused. To hurry it (ResetConnectBackoff) is no way: as of gRPC
+	// 1.83 that reads a map which others write, and ends the program.
+	c, err := containerd.New(r.o.Address, containerd.WithTimeout(reconnectWait))
 	if err != nil {
 		return fmt.Errorf("containerd: %w", err)
 	}
