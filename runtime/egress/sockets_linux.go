@@ -86,8 +86,9 @@ func (s *sockets) listen(proxyOnly bool) (err error) {
 	return nil
 }
 
-// capture makes every address local to this thread's namespace and redirects
-// TCP and DNS to the gate's ports. It replaces what an earlier gate has set.
+// capture makes every address local to this thread's namespace, redirects TCP
+// and DNS to the gate's ports and drops what else is not for loopback. It
+// replaces what an earlier gate has set.
 func capture(six bool) error {
 	if err := anyIP(six); err != nil {
 		return err
@@ -111,22 +112,49 @@ func capture(six bool) error {
 		Hooknum: nftables.ChainHookOutput, Priority: nftables.ChainPriorityNATDest, Policy: &accept,
 	})
 	rule := func(exprs ...[]expr.Any) {
-		var all []expr.Any
-		for _, e := range exprs {
-			all = append(all, e...)
-		}
-		c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: all})
+		c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: slices.Concat(exprs...)})
 	}
 	for _, proto := range []byte{unix.IPPROTO_UDP, unix.IPPROTO_TCP} {
 		rule(l4(proto), toPort(53), redirect(dnsPort))
 	}
-	rule(family(unix.NFPROTO_IPV4), toPrefix(16, netip.MustParsePrefix("127.0.0.0/8")), leave())
-	rule(family(unix.NFPROTO_IPV6), toPrefix(24, netip.MustParsePrefix("::1/128")), leave())
+	rule(family(unix.NFPROTO_IPV4), inPrefix(16, netip.MustParsePrefix("127.0.0.0/8")), leave())
+	rule(family(unix.NFPROTO_IPV6), inPrefix(24, netip.MustParsePrefix("::1/128")), leave())
 	rule(l4(unix.IPPROTO_TCP), redirect(tcpPort))
+	untracked(c, table)
 	if err := c.Flush(); err != nil {
-		return fmt.Errorf("%w: the kernel does not take the nftables rules (it needs nf_tables with nat and redir for inet): %w", ErrUnsupported, err)
+		return fmt.Errorf("%w: the kernel does not take the nftables rules (it needs nf_tables with nat, redir, limit and notrack for inet): %w", ErrUnsupported, err)
 	}
 	return nil
+}
+
+// Questions of DNS that are let through to the gate: some more than it answers.
+const (
+	dnsRate  = 2 * maxRate // a second
+	dnsBurst = maxBurst
+)
+
+// untracked keeps the datagrams that lead nowhere from being tracked: one to
+// each of many addresses would fill the kernel's table of connections.
+func untracked(c *nftables.Conn, table *nftables.Table) {
+	drop := nftables.ChainPolicyDrop
+	chain := c.AddChain(&nftables.Chain{
+		Name: "raw", Table: table, Type: nftables.ChainTypeFilter,
+		Hooknum: nftables.ChainHookOutput, Priority: nftables.ChainPriorityRaw, Policy: &drop,
+	})
+	rule := func(exprs ...[]expr.Any) {
+		c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: slices.Concat(exprs...)})
+	}
+	// The answers of the gate go to wherever the question came from.
+	rule(l4(unix.IPPROTO_UDP), family(unix.NFPROTO_IPV4), inPrefix(12, netip.MustParsePrefix("127.0.0.1/32")), fromPort(dnsPort), leave())
+	rule(l4(unix.IPPROTO_UDP), family(unix.NFPROTO_IPV6), inPrefix(8, netip.MustParsePrefix("::1/128")), fromPort(dnsPort), leave())
+	rule(l4(unix.IPPROTO_UDP), toPort(53), over(dnsRate, dnsBurst), []expr.Any{&expr.Verdict{Kind: expr.VerdictDrop}})
+	rule(l4(unix.IPPROTO_UDP), toPort(53), leave())
+	for _, proto := range []byte{unix.IPPROTO_TCP, unix.IPPROTO_ICMP, unix.IPPROTO_ICMPV6} {
+		rule(l4(proto), leave())
+	}
+	notrack := []expr.Any{&expr.Notrack{}}
+	rule(family(unix.NFPROTO_IPV4), inPrefix(16, netip.MustParsePrefix("127.0.0.0/8")), notrack, leave())
+	rule(family(unix.NFPROTO_IPV6), inPrefix(24, netip.MustParsePrefix("::1/128")), notrack, leave())
 }
 
 // The last addresses of the pools are the namespace's own: the C library asks
@@ -189,15 +217,23 @@ func family(f byte) []expr.Any {
 	}
 }
 
-func toPort(port uint16) []expr.Any {
+func fromPort(port uint16) []expr.Any { return portAt(0, port) }
+
+func toPort(port uint16) []expr.Any { return portAt(2, port) }
+
+func portAt(offset uint32, port uint16) []expr.Any {
 	return []expr.Any{
-		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: offset, Len: 2},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.BigEndian.PutUint16(port)},
 	}
 }
 
-// toPrefix matches the destination, which stands at offset in the header.
-func toPrefix(offset uint32, p netip.Prefix) []expr.Any {
+func over(rate uint64, burst uint32) []expr.Any {
+	return []expr.Any{&expr.Limit{Type: expr.LimitTypePkts, Rate: rate, Unit: expr.LimitTimeSecond, Burst: burst, Over: true}}
+}
+
+// inPrefix matches the address that stands at offset in the header.
+func inPrefix(offset uint32, p netip.Prefix) []expr.Any {
 	b := p.Addr().AsSlice()
 	n := uint32(len(b))
 	return []expr.Any{
