@@ -21,9 +21,9 @@ var ErrUnsupported = errors.New("this machine cannot capture the connections of 
 
 // Options changes how a [Proxy] works. The zero value is safe.
 type Options struct {
-	// Events.Connection is told every decision, and the bytes of every
-	// connection at its end; nothing else of Events is used. It must not
-	// block.
+	// Events.Connection is told every decision, of refusals that are all
+	// alike one a second, and the bytes of every connection at its end;
+	// nothing else of Events is used. It must not block.
 	Events runtime.Events
 
 	// Resolver finds the addresses of names; nil: the host's resolver, as
