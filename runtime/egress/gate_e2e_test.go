@@ -425,6 +425,15 @@ func TestNothingIsLeft(t *testing.T) {
 		if _, err := exchange(c, "x\n"); err != nil {
 			t.Fatal(err)
 		}
+		four, _ := g.names.addrs("web.example")
+		h, err := ns.Dial(t.Context(), "tcp", four.String()+":80")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer h.Close()
+		if got, err := get(h, "web.example"); err != nil || got != "hello from web.example" {
+			t.Fatalf("got %q, %v", got, err)
+		}
 	}
 	count := func() (fds, goroutines, threads int) {
 		f, err := os.ReadDir("/proc/self/fd")

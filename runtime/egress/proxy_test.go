@@ -395,10 +395,10 @@ func TestIdle(t *testing.T) {
 	w := newWorld(t)
 	w.name("a.example", "93.184.0.1")
 	w.serve("93.184.0.1:7", echo)
-	g := w.gate(t, Options{IdleTimeout: 200 * time.Millisecond}, "a.example:7")
+	g := w.gate(t, Options{IdleTimeout: 800 * time.Millisecond}, "a.example:7")
 	c, _, _ := g.connectTo(t, "a.example:7")
 	for range 6 {
-		time.Sleep(60 * time.Millisecond)
+		time.Sleep(200 * time.Millisecond)
 		if _, err := exchange(c, "x"); err != nil {
 			t.Fatalf("a connection in use was ended: %v", err)
 		}
