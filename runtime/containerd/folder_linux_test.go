@@ -5,8 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/gatehouse-mcp/gatehouse/runtime"
 )
 
 func TestScript(t *testing.T) {
@@ -95,44 +93,5 @@ func TestFolderOfOthers(t *testing.T) {
 	}
 	if l := folderLabels(r.owner.State, "none"); l[labelProcess] != "" || l[labelOwner] != "none" {
 		t.Errorf("a folder that is not there: %v", l)
-	}
-}
-
-func TestMakeVolume(t *testing.T) {
-	t.Parallel()
-	state := t.TempDir()
-	me := user{uid: uint32(os.Geteuid()), gid: uint32(os.Getegid())}
-	p := volumePath(state, runtime.Spec{Name: "a"}, "v")
-	for range 2 {
-		if err := makeVolume(state, p, me); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// Its server may open it as it likes.
-	if err := os.Chmod(p, 0o777); err != nil {
-		t.Fatal(err)
-	}
-	if err := makeVolume(state, p, me); err != nil {
-		t.Error(err)
-	}
-	for dir := filepath.Dir(p); dir != state; dir = filepath.Dir(dir) {
-		if err := os.Chmod(dir, 0o777); err != nil {
-			t.Fatal(err)
-		}
-		if err := makeVolume(state, p, me); err == nil || !strings.Contains(err.Error(), dir+" can be written to by others") {
-			t.Errorf("others can write to %s: %v", dir, err)
-		}
-		if err := os.Chmod(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Remove(p); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(t.TempDir(), p); err != nil {
-		t.Fatal(err)
-	}
-	if err := makeVolume(state, p, me); err == nil {
-		t.Error("a link was taken for a volume")
 	}
 }

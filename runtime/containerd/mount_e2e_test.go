@@ -12,6 +12,7 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/internal/hostmount"
 	"github.com/gatehouse-mcp/gatehouse/internal/testimage"
+	"github.com/gatehouse-mcp/gatehouse/internal/volume"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
 	"github.com/gatehouse-mcp/gatehouse/runtime/runtimetest"
 	"github.com/gatehouse-mcp/gatehouse/transport"
@@ -110,7 +111,7 @@ func TestVolumes(t *testing.T) {
 	if _, err := ask(t, first, "probe/write", "/data/new"); err != nil {
 		t.Errorf("writing to a volume: %v", err)
 	}
-	folder := volumePath(r.owner.State, spec("notes", "alice"), "state")
+	folder := volume.Path(r.owner.State, "notes", "alice", "state")
 	if err := os.WriteFile(filepath.Join(folder, "kept"), []byte("alice's"), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -1,12 +1,9 @@
 package containerd
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -14,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/hostmount"
-	"github.com/gatehouse-mcp/gatehouse/internal/owner"
+	"github.com/gatehouse-mcp/gatehouse/internal/volume"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
 )
 
@@ -74,10 +71,12 @@ func (r *Runtime) mounts(spec runtime.Spec, u user, class Class) (_ *mounts, err
 			m.list = append(m.list, bind(want.Source, want.Target, want.Writable, class))
 			continue
 		}
-		p := volumePath(r.owner.State, spec, want.Volume)
-		if err := makeVolume(r.owner.State, p, u); err != nil {
+		p := volume.Path(r.owner.State, spec.Name, spec.Owner, want.Volume)
+		f, err := volume.Open(r.owner.State, p, volume.Give{UID: int(u.uid), GID: int(u.gid)})
+		if err != nil {
 			return nil, fmt.Errorf("mount of volume %s at %s: %w", want.Volume, want.Target, err)
 		}
+		_ = f.Close()
 		m.list = append(m.list, bind(p, want.Target, true, class))
 	}
 	return m, nil
@@ -149,64 +148,6 @@ func (i *instance) roots() []string {
 		}
 	}
 	return roots
-}
-
-// plainName is a server's name that can be that of a folder as it is.
-var plainName = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$`)
-
-// volumePath is the folder of a volume, by server, owner and name: the same as
-// that of the sandbox, so that a server can change its driver.
-func volumePath(state string, spec runtime.Spec, name string) string {
-	server := spec.Name
-	if !plainName.MatchString(server) {
-		server = "=" + short(server)
-	}
-	who := "shared"
-	if spec.Owner != "" {
-		who = "=" + short(spec.Owner)
-	}
-	return filepath.Join(state, "volumes", server, who, name)
-}
-
-func short(s string) string {
-	sum := sha256.Sum256([]byte(s))
-	return hex.EncodeToString(sum[:16])
-}
-
-// makeVolume makes the folder of a volume and gives it to the user of the
-// server. Nobody else can put another in its place.
-func makeVolume(state, p string, u user) error {
-	if err := os.MkdirAll(filepath.Dir(p), 0o700); err != nil {
-		return err
-	}
-	for dir := filepath.Dir(p); dir != state && inside(dir, state); dir = filepath.Dir(dir) {
-		if err := owner.Private(dir); err != nil {
-			return err
-		}
-	}
-	if err := os.Mkdir(p, 0o700); err != nil && !os.IsExist(err) {
-		return err
-	}
-	fd, err := unix.Openat2(unix.AT_FDCWD, p, &unix.OpenHow{
-		Flags:   unix.O_PATH | unix.O_CLOEXEC | unix.O_DIRECTORY,
-		Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
-	})
-	if err != nil {
-		return &os.PathError{Op: "openat2", Path: p, Err: err}
-	}
-	defer unix.Close(fd)
-	var s unix.Stat_t
-	if err := unix.Fstat(fd, &s); err != nil {
-		return os.NewSyscallError("fstat", err)
-	}
-	if s.Uid == u.uid && s.Gid == u.gid {
-		return nil
-	}
-	err = unix.Fchownat(fd, "", int(u.uid), int(u.gid), unix.AT_EMPTY_PATH|unix.AT_SYMLINK_NOFOLLOW)
-	if err != nil {
-		return fmt.Errorf("giving %s to the user %d:%d: %w", p, u.uid, u.gid, err)
-	}
-	return nil
 }
 
 // pipes are the ends of a server's standard streams that are ours, and the

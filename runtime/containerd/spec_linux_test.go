@@ -238,18 +238,6 @@ func TestLabels(t *testing.T) {
 	}
 }
 
-func TestVolumePath(t *testing.T) {
-	t.Parallel()
-	seen := map[string]string{}
-	for _, s := range []runtime.Spec{{Name: "a"}, {Name: "a", Owner: "x"}, {Name: "a", Owner: "y"}, {Name: "../a"}, {Name: ".."}, {Name: ""}, {Name: "=a"}} {
-		p := volumePath("/state", s, "v")
-		if other, ok := seen[p]; ok || filepath.Clean(p) != p || !strings.HasPrefix(p, "/state/volumes/") || strings.Count(p, "/") != 5 {
-			t.Errorf("%q of %q: %s, as %s", s.Name, s.Owner, p, other)
-		}
-		seen[p] = s.Name
-	}
-}
-
 func TestLayoutTarget(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

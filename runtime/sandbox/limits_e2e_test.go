@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/volume"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
 )
 
@@ -115,7 +116,7 @@ func TestVolumes(t *testing.T) {
 	if _, err := ask(t, i, "probe/write", "/data/x"); err != nil {
 		t.Errorf("writing to a volume: %v", err)
 	}
-	if err := os.WriteFile(filepath.Join(volumePath(r.owner.State, with("alice"), "state"), "kept"), []byte("alice's"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(volume.Path(r.owner.State, with("alice").Name, "alice", "state"), "kept"), []byte("alice's"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := ask(t, started(t, r, with("alice")), "probe/read", "/data/kept"); err != nil || got != `"alice's"` {

@@ -191,21 +191,3 @@ func TestUser(t *testing.T) {
 		}
 	}
 }
-
-func TestVolumePaths(t *testing.T) {
-	t.Parallel()
-	seen := map[string]string{}
-	for _, s := range []runtime.Spec{
-		{Name: "a", Owner: "x"}, {Name: "a", Owner: "y"}, {Name: "a"}, {Name: "b", Owner: "x"}, {Name: "../a", Owner: "x"}, {Name: "."},
-		{Name: ".."}, {Name: ""}, {Name: "a/shared"}, {Name: "a", Owner: "shared"}, {Name: strings.Repeat("n", 100)},
-	} {
-		p := volumePath("/state", s, "v")
-		if rel, err := filepath.Rel("/state/volumes", p); err != nil || strings.Count(rel, "/") != 2 || strings.Contains(rel, "..") {
-			t.Errorf("%q of %q: %s", s.Name, s.Owner, p)
-		}
-		if other, ok := seen[p]; ok {
-			t.Errorf("%q of %q has the folder of %s", s.Name, s.Owner, other)
-		}
-		seen[p] = s.String()
-	}
-}
