@@ -70,6 +70,10 @@
 // user share: one that takes all of them keeps the others from having any.
 // Give those that must not disturb each other a Spec.User each.
 //
+// When any process of a sandbox is killed for memory, all of it ends, and the
+// exit says so: a server without one of its processes is of no use that
+// anybody could rely on.
+//
 // The process 1 takes a few megabytes of the memory limit; its threads are
 // not counted against the limit of processes.
 //
