@@ -21,6 +21,7 @@ type Ceiling struct {
 
 	// Mounts are the folders of the host below which the sources of mounts
 	// may lie; nil: anywhere that is not sensitive. An empty list: nowhere.
+	// With a list, local commands see their program without its folder.
 	Mounts []string `json:"mounts,omitzero"`
 
 	// ReadOnly refuses writable mounts of the host and a writable root;
@@ -119,6 +120,9 @@ type bounded struct {
 func (b *bounded) Start(ctx context.Context, spec Spec) (Instance, error) {
 	if err := b.c.Check(spec); err != nil {
 		return nil, err
+	}
+	if b.c.Mounts != nil { // the folder of a program is one of the host's too
+		spec.ProgramAlone = true
 	}
 	return b.Runtime.Start(ctx, spec)
 }

@@ -59,6 +59,10 @@ type Spec struct {
 	Port int    `json:"port,omitempty"`
 	Path string `json:"path,omitempty"`
 
+	// ProgramAlone has a local command see its program without the folder
+	// that this lies in. A [Ceiling] that bounds mounts sets it.
+	ProgramAlone bool `json:"programAlone,omitempty"`
+
 	// WritableRoot makes the root file system writable.
 	WritableRoot bool `json:"writableRoot,omitempty"`
 

@@ -26,13 +26,14 @@
 //   - /usr, /bin, /sbin and /lib*, read-only, and of /etc what programs need:
 //     the linker's cache, certificates, alternatives, the time zone. The files
 //     of users, hosts and name servers are made up.
-//   - Its own program, read-only: the file alone, and the links that lead to
-//     it; below /opt, /nix/store and /snap its folder. A script or program
-//     that needs what lies beside it, such as modules, libraries or the
-//     interpreter of a virtual environment, does not find that until its
-//     folder is mounted in the same place, which a [runtime.Ceiling] can
-//     bound. A program in a sensitive place ([runtime.Sensitive]), such as
-//     /root, is refused: move it, or mount its folder with force.
+//   - The folder of its own program, read-only. If that is a place that
+//     others share, such as /tmp or a home folder, or a sensitive one, it sees
+//     the file alone, and the links that lead to it; so it does everywhere but
+//     below /opt, /nix/store and /snap with Spec.ProgramAlone, which a
+//     [runtime.Ceiling] that bounds mounts sets. A program that needs more of
+//     what lies around it, such as the modules of a virtual environment, has
+//     a mount for that. A program in a sensitive place ([runtime.Sensitive]),
+//     such as /root, is refused: move it, or mount its folder with force.
 //   - Its mounts, with what is mounted below them, and its volumes.
 //   - /tmp, private, of Limits.Tmp bytes, from which nothing can be executed;
 //     it is HOME and the working directory where Spec.Dir is empty. A

@@ -103,6 +103,12 @@ func TestProgramIsShownAlone(t *testing.T) {
 			t.Errorf("%s: %s", name, all)
 		}
 	}
+	// Without a ceiling it is the operator who names the program, and its
+	// folder is shown, read-only.
+	e0 := script(t, r, "", func(s *runtime.Spec) { s.Command = []string{program} })
+	if all := strings.Join(e0.Stderr, "\n"); !strings.Contains(all, "nobody's business") {
+		t.Errorf("without a ceiling: %s", all)
+	}
 	// What it needs beside itself is for a mount to show.
 	e := script(t, r, "", func(s *runtime.Spec) {
 		s.Command = []string{program}

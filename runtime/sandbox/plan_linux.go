@@ -72,6 +72,7 @@ type host struct {
 	root    string
 	image   bool   // the server sees an image in the place of the system
 	private string // a folder that is not shown with a program
+	alone   bool   // programs are shown without their folders
 }
 
 func (h host) lstat(p string) (fs.FileInfo, error) { return os.Lstat(h.root + p) }

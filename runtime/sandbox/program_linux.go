@@ -136,14 +136,21 @@ func executable(p string, s fs.FileInfo) error {
 }
 
 // show decides what is shown for a program outside of the system and of the
-// mounts: itself alone, or its folder where that is the program's own. What
-// else is to be seen is for the mounts to say, which an operator bounds.
+// mounts: its folder, or itself alone, where many things lie side by side,
+// the folder is a sensitive one, or nothing more is to be seen.
 func (h host) show(p string) (shown, error) {
 	at := path.Dir(p)
 	if h.private != "" && below(p, h.private) {
 		return shown{}, fmt.Errorf("the program %s lies in the state folder of the gateway; move it, for example below /usr/local or /opt", p)
 	}
-	file := !installed(at) || h.private != "" && below(h.private, at)
+	file := h.alone && !installed(at) || shared(at) || h.private != "" && below(h.private, at)
+	if !file {
+		if f, err := hostmount.Open(runtime.Mount{Source: h.root + at, Target: at}); err == nil {
+			_ = f.Close()
+		} else {
+			file = true
+		}
+	}
 	if file {
 		at = p
 		s, err := h.lstat(p)
@@ -172,6 +179,12 @@ func (h host) show(p string) (shown, error) {
 
 func unshowable(err error) error {
 	return fmt.Errorf("the program cannot be shown: %w; move the program, for example below /usr/local or /opt, or mount its folder in the server's mounts", err)
+}
+
+// shared are folders in which things of many lie.
+func shared(folder string) bool {
+	up := path.Dir(folder)
+	return folder == "/" || up == "/" || up == "/home" || slices.Contains([]string{"/var/tmp", "/var/lib", "/nix/store"}, folder)
 }
 
 // installed tells whether a folder is that of a program that was installed

@@ -167,7 +167,7 @@ func overlaps(a, b string) bool { return below(a, b) || below(b, a) }
 
 // planHost plans the root of a local command.
 func (o *order) planHost(spec runtime.Spec, mounts []shown, state string) error {
-	h := host{private: state}
+	h := host{private: state, alone: spec.ProgramAlone}
 	o.Argv = slices.Concat(spec.Command, spec.Args)
 	exec, more, err := h.program(o.Argv[0], spec.Dir, o.env["PATH"], mounts)
 	if err != nil {
