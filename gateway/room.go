@@ -113,8 +113,7 @@ func (p *pool) admit(srv *server) (a admission, ok bool) {
 		}
 		if victim == nil && !crowded {
 			if w, inst := p.cool(); inst != nil {
-				p.rooms.count++
-				p.rooms.byServer[srv]++
+				p.enter(srv)
 				p.wg.Go(func() { w.drop(inst) })
 				return a, true
 			}
@@ -131,8 +130,7 @@ func (p *pool) admit(srv *server) (a admission, ok bool) {
 			return a, false
 		}
 	}
-	p.rooms.count++
-	p.rooms.byServer[srv]++
+	p.enter(srv)
 	return a, true
 }
 
@@ -187,7 +185,13 @@ func (r *rooms) drop(principal string, w *waiter) bool {
 	return false
 }
 
-// uncount takes back what admit counted. p.mu is held.
+// enter counts one more instance of srv. p.mu is held.
+func (p *pool) enter(srv *server) {
+	p.rooms.count++
+	p.rooms.byServer[srv]++
+}
+
+// uncount takes back what enter counted. p.mu is held.
 func (p *pool) uncount(srv *server) {
 	p.rooms.count--
 	if p.rooms.byServer[srv]--; p.rooms.byServer[srv] <= 0 {

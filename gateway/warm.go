@@ -107,8 +107,7 @@ func (w *warmth) another() bool {
 	if !enough {
 		w.p.mu.Lock()
 		if room = !w.p.closed && w.p.rooms.waiting.Load() == 0 && !w.p.crowded(w.srv) && !w.p.full(); room {
-			w.p.rooms.count++
-			w.p.rooms.byServer[w.srv]++
+			w.p.enter(w.srv)
 		}
 		w.p.mu.Unlock()
 	}
