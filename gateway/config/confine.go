@@ -56,8 +56,12 @@ func (s *serverLoader) confine(n node, c *confinement, spec *runtime.Spec) {
 		}
 	}
 	spec.Network.Allow = s.network(node(c.Network))
+	var places []node
+	if len(c.Mounts) > 0 {
+		places = s.items(n.Get("mounts"))
+	}
 	for i, m := range c.Mounts {
-		at := s.items(n.Get("mounts"))[i]
+		at := places[i]
 		switch {
 		case (m.Source == "") == (m.Volume == ""):
 			s.dec.Fault(at, "one of source and volume is needed")
