@@ -22,7 +22,8 @@ func (a *app) checkCommand() *cobra.Command {
 		Use:   "check",
 		Short: "Check the configuration and show its servers",
 		Long: `Check the configuration and show its servers: what each is, what confines it,
-and the prefix of its tools' names. Nothing is started or connected to.
+and the prefix of its tools' names. No server is started or connected to; where
+servers are to be confined, what would confine them is asked whether it is there.
 
 Ends with 1 when a server could not start as things are: a program that is
 not found, a secret that is not set. Ends with 2 when the file is bad, after
