@@ -14,6 +14,7 @@ import (
 	tasks "github.com/containerd/containerd/api/services/tasks/v1"
 	"golang.org/x/sys/unix"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/await"
 	"github.com/gatehouse-mcp/gatehouse/internal/netns"
 	"github.com/gatehouse-mcp/gatehouse/internal/stderrtail"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
@@ -229,18 +230,18 @@ func (i *instance) Stop(ctx context.Context) error {
 		call, cancel := context.WithTimeout(ctx, callGrace)
 		i.ask(call)
 		cancel()
-		if i.wait(ctx, runtime.StopGrace) {
+		if await.Within(ctx, i.ended, runtime.StopGrace) {
 			return nil
 		}
 		if i.spec.Port == 0 && ctx.Err() == nil {
 			i.signal(ctx, syscall.SIGTERM)
-			if i.wait(ctx, askGrace) {
+			if await.Within(ctx, i.ended, askGrace) {
 				return nil
 			}
 		}
 	}
 	i.kill()
-	if i.wait(context.WithoutCancel(ctx), killGrace+removeGrace) {
+	if await.Within(context.WithoutCancel(ctx), i.ended, killGrace+removeGrace) {
 		return nil
 	}
 	return fmt.Errorf("the container %s is still there %v after it was killed", i.id, killGrace+removeGrace)
@@ -298,24 +299,6 @@ func (i *instance) exited() bool {
 	fds := []unix.PollFd{{Fd: int32(i.pidfd), Events: unix.POLLIN}}
 	n, err := unix.Poll(fds, 0)
 	return err == nil && n == 1
-}
-
-// wait waits for the end of the instance, and reports whether it has ended.
-func (i *instance) wait(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-i.ended:
-		return true
-	case <-ctx.Done():
-	case <-t.C:
-	}
-	select {
-	case <-i.ended:
-		return true
-	default:
-		return false
-	}
 }
 
 // clear removes what was made. force: it may still run, or its shim may be

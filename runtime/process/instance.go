@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/await"
 	"github.com/gatehouse-mcp/gatehouse/internal/stderrtail"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
 	"github.com/gatehouse-mcp/gatehouse/transport"
@@ -166,36 +167,18 @@ func (i *instance) Stop(ctx context.Context) error {
 	}
 	i.mu.Unlock()
 	_ = i.stdin.Close() // the conn may have closed it
-	if i.wait(ctx, runtime.StopGrace) {
+	if await.Within(ctx, i.ended, runtime.StopGrace) {
 		return nil
 	}
 	if ctx.Err() == nil {
 		i.tree.ask()
-		if i.wait(ctx, askGrace) {
+		if await.Within(ctx, i.ended, askGrace) {
 			return nil
 		}
 	}
 	i.tree.kill()
-	if i.wait(context.WithoutCancel(ctx), killGrace) {
+	if await.Within(context.WithoutCancel(ctx), i.ended, killGrace) {
 		return nil
 	}
 	return fmt.Errorf("the processes of the server are still there %v after they were killed", killGrace)
-}
-
-// wait waits for the end of the instance, and reports whether it has ended.
-func (i *instance) wait(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-i.ended:
-		return true
-	case <-ctx.Done():
-	case <-t.C:
-	}
-	select {
-	case <-i.ended:
-		return true
-	default:
-		return false
-	}
 }

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/await"
 	"github.com/gatehouse-mcp/gatehouse/internal/cgroup"
 	"github.com/gatehouse-mcp/gatehouse/internal/netns"
 	"github.com/gatehouse-mcp/gatehouse/internal/stderrtail"
@@ -266,36 +267,18 @@ func (i *instance) Stop(ctx context.Context) error {
 	}
 	i.mu.Unlock()
 	_ = i.stdin.Close() // the conn may have closed it
-	if i.spec.Port == 0 && i.wait(ctx, runtime.StopGrace) {
+	if i.spec.Port == 0 && await.Within(ctx, i.ended, runtime.StopGrace) {
 		return nil
 	}
 	if ctx.Err() == nil {
 		_, _ = i.tell.Write([]byte{tellAsk}) // who is gone needs no telling
-		if i.wait(ctx, askGrace) {
+		if await.Within(ctx, i.ended, askGrace) {
 			return nil
 		}
 	}
 	_ = i.process.Kill()
-	if i.wait(context.WithoutCancel(ctx), killGrace) {
+	if await.Within(context.WithoutCancel(ctx), i.ended, killGrace) {
 		return nil
 	}
 	return fmt.Errorf("the processes of the server are still there %v after they were killed", killGrace)
-}
-
-// wait waits for the end of the instance, and reports whether it has ended.
-func (i *instance) wait(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-i.ended:
-		return true
-	case <-ctx.Done():
-	case <-t.C:
-	}
-	select {
-	case <-i.ended:
-		return true
-	default:
-		return false
-	}
 }
