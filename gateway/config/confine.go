@@ -63,6 +63,7 @@ func (s *serverLoader) confine(n node, c *confinement, spec *runtime.Spec) {
 	for i, m := range c.Mounts {
 		at := places[i]
 		switch {
+		case s.dec.Faulty(at): // that was told
 		case (m.Source == "") == (m.Volume == ""):
 			s.dec.Fault(at, "one of source and volume is needed")
 		case m.Volume != "" && m.Force:
