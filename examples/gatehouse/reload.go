@@ -70,9 +70,7 @@ func (c *configs) reload(ctx context.Context) error {
 		}
 		if err != nil {
 			_ = cfg.Close()
-			if !strings.HasPrefix(err.Error(), cfg.Path) {
-				err = fmt.Errorf("%s: %w", cfg.Path, err)
-			}
+			err = fmt.Errorf("%s: %w", cfg.Path, err)
 		}
 	}
 	if err != nil {

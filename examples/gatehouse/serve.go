@@ -128,7 +128,7 @@ func (s *serving) open(cfg *config.Config) error {
 	s.closers = append(s.closers, s.configs.close)
 	o, err := s.configs.options(cfg)
 	if err != nil {
-		return &exit{exitUsage, err}
+		return &exit{exitUsage, fmt.Errorf("%s: %w", cfg.Path, err)}
 	}
 	gw, err := gateway.New(o)
 	if err != nil {

@@ -72,7 +72,7 @@ func TestServeProfile(t *testing.T) {
 	const profiles = "profiles:\n  review:\n    servers:\n      two: {tools: {allow: [\"s*\"]}}\n      three: {}\n"
 	text := servers(entry("one", "say"), entry("two", "say"), entry("three", "tell")) + "unprefixed: one\n"
 	cfg := h.write("gatehouse.yaml", text+profiles)
-	h.run("serve", "--config", cfg, "--profile", "reviw").want(t, 2, `there is no profile "reviw"; did you mean "review"?; it has review`)
+	h.run("serve", "--config", cfg, "--profile", "reviw").want(t, 2, `there is no profile "reviw"; did you mean "review"?; the file has review`)
 	s := h.serve("--config", cfg, "--listen", "127.0.0.1:0", "--profile", "review")
 	if line := s.logged("serving"); !strings.Contains(line, "serving 2 servers") {
 		t.Errorf("it says %q", line)

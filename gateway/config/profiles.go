@@ -55,9 +55,9 @@ func (c *Config) Profile(name string) (*gateway.Options, error) {
 		known = append(known, p.Name)
 	}
 	if known == nil {
-		return nil, fmt.Errorf("%s: there is no profile %q: the file has no section profiles", c.Path, name)
+		return nil, fmt.Errorf("there is no profile %q: the file has no section profiles", name)
 	}
-	return nil, fmt.Errorf("%s: there is no profile %q%s; it has %s", c.Path, name, strictyaml.Hint(name, known), strings.Join(known, ", "))
+	return nil, fmt.Errorf("there is no profile %q%s; the file has %s", name, strictyaml.Hint(name, known), strings.Join(known, ", "))
 }
 
 func (c *Config) narrow(p profile.Profile) *gateway.Options {
