@@ -9,50 +9,34 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/filelock"
 )
 
 // lock is a file that one process at a time holds: the kernel gives it back
 // when the process ends, however it ends.
 type lock struct{ f *os.File }
 
-var errHeld = errors.New("its lock is held")
-
 // acquire takes the lock of a file, which is made when it is missing, or
 // fails at once.
-func acquire(path string) (*lock, error) { return take(path, syscall.LOCK_EX|syscall.LOCK_NB) }
+func acquire(path string) (*lock, error) { return take(path, false) }
 
 // guard makes the caller the only one who makes and removes locks in a
 // folder. Others hold it as briefly.
 func guard(folder string) (unguard func(), err error) {
-	l, err := take(filepath.Join(folder, ".gateways"), syscall.LOCK_EX)
+	l, err := take(filepath.Join(folder, ".gateways"), true)
 	if err != nil {
 		return nil, err
 	}
 	return l.release, nil
 }
 
-// take takes the lock of a file, and waits for it unless how has LOCK_NB.
-func take(path string, how int) (*lock, error) {
-	for {
-		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
-		if err != nil {
-			return nil, err
-		}
-		if err := flock(f, how); err != nil {
-			_ = f.Close()
-			return nil, err
-		}
-		// Somebody may have removed the file between open and flock.
-		here, err1 := f.Stat()
-		there, err2 := os.Stat(path)
-		if err1 == nil && err2 == nil && os.SameFile(here, there) {
-			return &lock{f}, nil
-		}
-		_ = f.Close()
-		if err2 != nil && !errors.Is(err2, fs.ErrNotExist) {
-			return nil, err2
-		}
+func take(path string, wait bool) (*lock, error) {
+	f, err := filelock.Take(path, wait)
+	if err != nil {
+		return nil, err
 	}
+	return &lock{f}, nil
 }
 
 // held reports whether somebody holds the lock of a file. It leaves no trace,
@@ -63,20 +47,7 @@ func held(path string) bool {
 		return !errors.Is(err, fs.ErrNotExist)
 	}
 	defer f.Close()
-	return flock(f, syscall.LOCK_SH|syscall.LOCK_NB) != nil
-}
-
-func flock(f *os.File, how int) error {
-	for {
-		err := syscall.Flock(int(f.Fd()), how)
-		switch {
-		case errors.Is(err, syscall.EINTR):
-		case errors.Is(err, syscall.EWOULDBLOCK):
-			return errHeld
-		default:
-			return err
-		}
-	}
+	return !filelock.Free(f)
 }
 
 // release removes the file and gives the lock back.

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/filelock"
 )
 
 // Owner is a gateway that lives. Its fields do not change.
@@ -36,7 +38,7 @@ func Hold(state string) (*Owner, error) {
 		return nil, err
 	}
 	o := &Owner{ID: newID(), Boot: boot(), State: state, Process: process()}
-	if o.file, err = take(filepath.Join(state, folder, o.ID)); err != nil {
+	if o.file, err = filelock.Take(filepath.Join(state, folder, o.ID), true); err != nil {
 		return nil, fmt.Errorf("holding the lock of a gateway in %s: %w", filepath.Join(state, folder), err)
 	}
 	return o, nil
@@ -128,9 +130,7 @@ func unlocked(state, id string) (free, missing bool) {
 		return false, errors.Is(err, fs.ErrNotExist) && isFolder(state)
 	}
 	defer f.Close()
-	// A shared lock, so that those who ask at the same time do not see each
-	// other.
-	return flock(f, syscall.LOCK_SH|syscall.LOCK_NB) == nil, false
+	return filelock.Free(f), false
 }
 
 // isFolder guards against a state folder that is not there, such as one on a
@@ -156,60 +156,9 @@ func Sweep(state string) error {
 		if !valid(e.Name()) || !e.Type().IsRegular() {
 			continue
 		}
-		if err := remove(filepath.Join(dir, e.Name())); err != nil {
+		if err := filelock.Remove(filepath.Join(dir, e.Name())); err != nil {
 			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// remove removes a lock file that nobody holds, while holding it.
-func remove(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOFOLLOW, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if flock(f, syscall.LOCK_EX|syscall.LOCK_NB) != nil || !same(f, path) {
-		return nil // it is held, or somebody else was faster
-	}
-	return os.Remove(path)
-}
-
-// take makes a file and takes its lock. Others hold it briefly at most, since
-// the id is new.
-func take(path string) (*os.File, error) {
-	for {
-		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
-		if err != nil {
-			return nil, err
-		}
-		if err := flock(f, syscall.LOCK_EX); err != nil {
-			_ = f.Close()
-			return nil, err
-		}
-		if same(f, path) { // else a sweep came between open and flock
-			return f, nil
-		}
-		_ = f.Close()
-	}
-}
-
-// same tells whether f is still the file at path.
-func same(f *os.File, path string) bool {
-	here, err1 := f.Stat()
-	there, err2 := os.Lstat(path)
-	return err1 == nil && err2 == nil && os.SameFile(here, there)
-}
-
-func flock(f *os.File, how int) error {
-	for {
-		err := syscall.Flock(int(f.Fd()), how)
-		if !errors.Is(err, syscall.EINTR) {
-			return err
-		}
-	}
 }
