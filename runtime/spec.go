@@ -84,7 +84,7 @@ type Mount struct {
 	Volume string `json:"volume,omitempty"`
 
 	Target   string `json:"target"`
-	Writable bool   `json:"writable,omitempty"`
+	Writable bool   `json:"writable,omitempty"` // of a Source; a volume always is
 
 	// Force allows a Source that is on the list of sensitive places (see
 	// [Sensitive]).

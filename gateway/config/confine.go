@@ -22,7 +22,7 @@ type mount struct {
 	Source   string `doc:"Folder or file of this machine. A relative path starts at the file's folder."`
 	Volume   string `doc:"Name of a volume that is kept for the server, instead of source."`
 	Target   string `required:"true" doc:"Where the server finds it."`
-	Writable bool   `doc:"Let the server write to it."`
+	Writable bool   `doc:"Let the server write to it; a volume it always may."`
 	Force    bool   `doc:"Allow a source that is a sensitive place, such as /etc or a folder with keys."`
 }
 
