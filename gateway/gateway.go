@@ -31,6 +31,7 @@ type Gateway struct {
 	pool     *pool
 	front    *transport.HTTP
 	snap     atomic.Pointer[snapshot]
+	taught   taught
 
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
@@ -281,7 +282,9 @@ func (g *Gateway) Reload(ctx context.Context, o *Options) error {
 		return err
 	}
 	snap := g.newSnapshot(opts, old)
+	g.taught.repeat(snap.learners)
 	g.snap.Store(snap)
+	g.taught.repeat(snap.learners) // what was handed out meanwhile
 	for _, srv := range old.servers {
 		if snap.byName[srv.Name] != srv {
 			srv.removed.Store(true)

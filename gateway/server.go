@@ -92,9 +92,10 @@ type snapshot struct {
 	byPrefix   map[string]*server
 	unprefixed *server
 
-	chain   []interceptor.Interceptor
-	handler interceptor.Handler // chain and terminal
-	filters []interceptor.ItemFilter
+	chain    []interceptor.Interceptor
+	handler  interceptor.Handler // chain and terminal
+	filters  []interceptor.ItemFilter
+	learners []interceptor.Learner
 
 	views   *viewCache
 	listIDs *atomic.Uint64 // the gateway's
@@ -109,6 +110,7 @@ func (g *Gateway) newSnapshot(o *Options, old *snapshot) *snapshot {
 		byPrefix: make(map[string]*server, len(o.Servers)),
 		chain:    o.Interceptors,
 		filters:  interceptor.Filters(o.Interceptors...),
+		learners: interceptor.Learners(o.Interceptors...),
 		views:    newViewCache(),
 		listIDs:  &g.listIDs,
 	}
@@ -119,7 +121,7 @@ func (g *Gateway) newSnapshot(o *Options, old *snapshot) *snapshot {
 			prefix:     Prefix(cfg.Name),
 			bare:       cfg.Name == o.Unprefixed,
 			definition: definitionOf(cfg.Launcher),
-			secrets:    narrow(o.Secrets, cfg.Secrets),
+			secrets:    declared{g, cfg.Secrets},
 			known:      make(map[knownKey]*knownLists),
 			lists:      make(map[listHash]*list),
 		}
@@ -163,15 +165,6 @@ func (s *snapshot) byExposed(name string) (srv *server, rest string) {
 		return s.unprefixed, name
 	}
 	return nil, name
-}
-
-// narrow lets only the listed references through; nil lists let everything
-// through that the launcher asks for, which is what its definition names.
-func narrow(p secrets.Provider, refs []secrets.Ref) secrets.Provider {
-	if p == nil || refs == nil {
-		return p
-	}
-	return declared{p, refs}
 }
 
 // backoff returns how long the n-th start in a row waits: the first restart
