@@ -81,7 +81,7 @@ func (r *request) settleName(ctx context.Context, c *interceptor.Call, kind list
 	}
 	if r.item == nil { // not known yet: start the server and ask
 		l, err := r.listOf(ctx, r.srv, kind)
-		if down := (*serverError)(nil); l == nil && (errors.As(err, &down) || err != nil && len(r.snap.filters) > 0) {
+		if down := (*serverError)(nil); l == nil && (errors.As(err, &down) || err != nil && len(r.snap.hiders) > 0) {
 			return err
 		}
 		if l != nil {
@@ -92,7 +92,7 @@ func (r *request) settleName(ctx context.Context, c *interceptor.Call, kind list
 			}
 		}
 	}
-	if len(r.snap.filters) > 0 {
+	if len(r.snap.hiders) > 0 {
 		if r.item == nil || !r.visible(ctx, c, kind, r.srv, r.item) {
 			return transport.Errorf(transport.CodeInvalidParams, "unknown %s %q", what, c.Name)
 		}

@@ -94,7 +94,8 @@ type snapshot struct {
 
 	chain    []interceptor.Interceptor
 	handler  interceptor.Handler // chain and terminal
-	filters  []interceptor.ItemFilter
+	filters  []interceptor.ItemFilter // what lists pass
+	hiders   []interceptor.ItemFilter // those whose decisions bind calls too
 	learners []interceptor.Learner
 
 	views   *viewCache
@@ -109,12 +110,17 @@ func (g *Gateway) newSnapshot(o *Options, old *snapshot) *snapshot {
 		byName:   make(map[string]*server, len(o.Servers)),
 		byPrefix: make(map[string]*server, len(o.Servers)),
 		chain:    o.Interceptors,
-		filters:  interceptor.Filters(o.Interceptors...),
-		learners: interceptor.Learners(o.Interceptors...),
 		views:    newViewCache(),
 		listIDs:  &g.listIDs,
 	}
-	s.handler = interceptor.Wrap(terminal, o.Interceptors...)
+	s.handler = interceptor.Wrap(terminal, s.chain...)
+	s.filters = interceptor.Filters(s.chain...)
+	for _, f := range s.filters {
+		if interceptor.Hides(f) {
+			s.hiders = append(s.hiders, f)
+		}
+	}
+	s.learners = interceptor.Learners(s.chain...)
 	for _, cfg := range o.Servers {
 		srv := &server{
 			Server:     cfg,

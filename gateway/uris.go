@@ -192,7 +192,7 @@ func (r *request) settleURI(ctx context.Context, c *interceptor.Call) error {
 	if r.srv == nil {
 		return r.noResource(c.Name)
 	}
-	if len(r.snap.filters) > 0 && !r.seesResource(ctx, c) {
+	if len(r.snap.hiders) > 0 && !r.seesResource(ctx, c) {
 		return r.noResource(c.Name)
 	}
 	return nil
@@ -317,7 +317,7 @@ func runComplete(ctx context.Context, r *request, c *interceptor.Call) (*interce
 				}
 			}
 		}
-		if len(r.snap.filters) > 0 && (r.item == nil || !r.visible(ctx, c, prompts, r.srv, r.item)) {
+		if len(r.snap.hiders) > 0 && (r.item == nil || !r.visible(ctx, c, prompts, r.srv, r.item)) {
 			r.srv = nil
 		}
 	} else if r.srv == nil {

@@ -262,7 +262,7 @@ func (r *request) filter(ctx context.Context, c *interceptor.Call, v *view) (*vi
 	}
 	fv = &view{key: v.key + "/" + key, id: randomID()[:8], kind: v.kind, ttl: v.ttl, filtered: make(map[string]*view), pages: make(map[int]json.RawMessage)}
 	for _, e := range v.entries {
-		keep, err := r.filterItem(ctx, c, v.kind, &e)
+		keep, err := filterItem(ctx, r.snap.filters, c, v.kind, &e)
 		if err != nil {
 			return nil, err
 		}
@@ -289,9 +289,9 @@ func (r *request) filter(ctx context.Context, c *interceptor.Call, v *view) (*vi
 var itemKinds = [kinds]interceptor.ItemKind{interceptor.ItemTool, interceptor.ItemPrompt, interceptor.ItemResource, interceptor.ItemTemplate}
 
 // filterItem asks every filter about one entry, which they may change.
-func (r *request) filterItem(ctx context.Context, c *interceptor.Call, kind listKind, e *entry) (keep bool, err error) {
+func filterItem(ctx context.Context, filters []interceptor.ItemFilter, c *interceptor.Call, kind listKind, e *entry) (keep bool, err error) {
 	it := &interceptor.Item{Kind: itemKinds[kind], Server: e.srv.Name, Name: e.exposed, Original: e.item.key, Raw: e.raw}
-	for _, f := range r.snap.filters {
+	for _, f := range filters {
 		if err := f.Item(ctx, c, it); err != nil {
 			return false, err
 		}
@@ -310,6 +310,6 @@ func (r *request) visible(ctx context.Context, c *interceptor.Call, kind listKin
 	lc.Method = listMethods[kind]
 	lc.Server, lc.Name, lc.Original, lc.Params = "", "", "", nil
 	e := entry{srv: srv, item: item, exposed: item.exposed, raw: item.raw}
-	keep, err := r.filterItem(ctx, &lc, kind, &e)
+	keep, err := filterItem(ctx, r.snap.hiders, &lc, kind, &e)
 	return err == nil && keep
 }

@@ -77,6 +77,11 @@ type ItemFilter interface {
 // change.
 type Generations interface{ Generation() uint64 }
 
+// ListOnly is the optional interface of an [ItemFilter] that changes what lists
+// show and forbids nothing: what it drops can still be called by who knows its
+// name. The gateway then need not ask it about calls.
+type ListOnly interface{ ListOnly() bool }
+
 // Filters returns the item filters among the interceptors, outermost first,
 // and those inside [When], [Monitor], [Contain] and other [Wrapper]s.
 func Filters(is ...Interceptor) []ItemFilter {
@@ -106,4 +111,11 @@ func generation(f ItemFilter) uint64 {
 		return g.Generation()
 	}
 	return 0
+}
+
+// Hides reports whether what f drops cannot be called either, as it is unless
+// f is [ListOnly].
+func Hides(f ItemFilter) bool {
+	l, ok := f.(ListOnly)
+	return !ok || !l.ListOnly()
 }

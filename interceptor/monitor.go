@@ -239,6 +239,9 @@ func (m *monitorFilter) View(c *Call) string { return m.f.View(c) }
 // Generation implements [Generations].
 func (m *monitorFilter) Generation() uint64 { return generation(m.f) }
 
+// ListOnly implements [ListOnly].
+func (m *monitorFilter) ListOnly() bool { return !Hides(m.f) }
+
 // Item implements [ItemFilter].
 func (m *monitorFilter) Item(ctx context.Context, c *Call, i *Item) error {
 	seen := *i

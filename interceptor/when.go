@@ -125,6 +125,9 @@ func (w *whenFilter) View(c *Call) string {
 // Generation implements [Generations].
 func (w *whenFilter) Generation() uint64 { return generation(w.f) }
 
+// ListOnly implements [ListOnly].
+func (w *whenFilter) ListOnly() bool { return !Hides(w.f) }
+
 // Item implements [ItemFilter]. The selector looks at the item as at a call
 // that lists it or uses it.
 func (w *whenFilter) Item(ctx context.Context, c *Call, i *Item) error {
