@@ -93,7 +93,7 @@ type snapshot struct {
 	unprefixed *server
 
 	chain    []interceptor.Interceptor
-	handler  interceptor.Handler // chain and terminal
+	handler  interceptor.Handler      // chain and terminal
 	filters  []interceptor.ItemFilter // what lists pass
 	hiders   []interceptor.ItemFilter // those whose decisions bind calls too
 	learners []interceptor.Learner

@@ -140,9 +140,9 @@ func KeyOf(ctx context.Context) string {
 }
 
 // Value is a configured value in which references may stand: plain text,
-// ${NAME}, ${NAME:-TEXT} with a text for when the secret is missing, or a whole
-// reference: secret://PROVIDER/PATH#FIELD, or se://PATH as in the catalogs of
-// Docker, which is secret://se/PATH. It prints its template, which holds no
+// ${NAME}, ${NAME:-TEXT} with a text for when the secret is missing,
+// ${secret://PROVIDER/PATH#FIELD}, or a whole reference: the same without the
+// braces, or se://PATH as in the catalogs of Docker, which is secret://se/PATH. It prints its template, which holds no
 // secret, until it is resolved; then it prints redacted.
 type Value struct {
 	template string
@@ -290,7 +290,7 @@ func expand(s string, f func(r Ref, missing *string) (string, error)) (string, e
 		if has {
 			missing = &text
 		}
-		r, err := f(Ref(name), missing)
+		r, err := f(Ref(strings.TrimPrefix(name, "secret://")), missing)
 		if err != nil {
 			return "", err
 		}

@@ -77,6 +77,7 @@ func TestValue(t *testing.T) {
 		{"$${A} ${A}", "${A} 1", ""},
 		{"secret://vault/kv/x#f", "2", ""},
 		{"se://docker/mcp/x.y", "3", ""},
+		{"Bearer ${secret://vault/kv/x#f}", "Bearer 2", ""},
 		{"${NONE:-text}", "text", ""},
 		{"${NONE:-}", "", ""},
 		{"${A:-text}", "1", ""},

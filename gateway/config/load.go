@@ -50,6 +50,11 @@ type Config struct {
 	// [Config.Profile].
 	Profiles []profile.Profile
 
+	// Secrets are the providers of secrets, by their names in the file and
+	// without their caches; those of which the file only makes chains are
+	// not among them. Options.Secrets resolves what the file names.
+	Secrets map[string]secrets.Provider
+
 	// Runtimes are the runtimes that were made, by their kinds. Those that
 	// are a [runtime.Reaper] remove what dead gateways left, when asked.
 	Runtimes map[string]runtime.Runtime

@@ -317,3 +317,51 @@ func TestReloadKeepsDefinitions(t *testing.T) {
 		t.Error("a server with another environment has the same definition")
 	}
 }
+
+// TestWhichProviderAnswers: ${NAME} is of the provider "default" where there is
+// one, a reference of Docker's of the provider "se" or else of that.
+func TestWhichProviderAnswers(t *testing.T) {
+	t.Parallel()
+	const servers = `
+servers:
+  a:
+    command: a
+    env: {A: "${NAME}", B: "${NAME:-none}", C: se://docker/mcp/NAME, D: "x ${secret://vault/p#f}", E: "${OTHER:-none}"}
+`
+	for section, want := range map[string]string{
+		"":                               "",
+		"secrets: {vault: {address: v}}": "A=env NAME B=env NAME C=env NAME D=x from v: p#f E=none",
+		"secrets: {vault: {address: v}, default: {kind: chain, of: [env]}}":      "A=env NAME B=env NAME C=env NAME D=x from v: p#f E=none",
+		"secrets: {vault: {address: v}, default: {kind: chain, of: [vault]}}":    "A=from v: NAME B=from v: NAME C=from v: NAME D=x from v: p#f E=from v: OTHER",
+		"secrets: {vault: {address: v}, default: {kind: vault, address: w}}":     "A=from w: NAME B=from w: NAME C=from w: NAME D=x from v: p#f E=from w: OTHER",
+		"secrets: {vault: {address: v, ttl: 5m}, se: {kind: vault, address: d}}": "A=env NAME B=env NAME C=from d: docker/mcp/NAME D=x from v: p#f E=none",
+	} {
+		w := &world{env: map[string]string{"NAME": "env NAME"}}
+		cfg, err := config.Load(t.Context(), write(t, "f.yaml", section+servers), w.kinds())
+		if section == "" {
+			if err == nil || !strings.Contains(err.Error(), `the section secrets has no "vault"`) {
+				t.Error(err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", section, err)
+			continue
+		}
+		var got []string
+		for _, name := range sortedKeys(cfg.Servers[0].Env) {
+			v, err := cfg.Servers[0].Env[name].Resolve(t.Context(), cfg.Options.Secrets)
+			if err != nil {
+				t.Errorf("%s: %s: %v", section, name, err)
+			}
+			got = append(got, name+"="+v.Reveal())
+		}
+		if s := strings.Join(got, " "); s != want {
+			t.Errorf("%s: %s", section, s)
+		}
+		if cfg.Secrets["env"] == nil || cfg.Secrets["vault"] == nil || len(cfg.Secrets) > 3 {
+			t.Errorf("%s: providers %v", section, cfg.Secrets)
+		}
+		_ = cfg.Close()
+	}
+}

@@ -119,24 +119,27 @@ func with(schema map[string]any, key string, value map[string]any, required bool
 	return schema
 }
 
-// providersSchema describes NAME: {kind: KIND, options…}; a name that is a
-// kind needs no kind.
+// providersSchema describes NAME: {kind: KIND, ttl: DURATION, options…}; a
+// name that is a kind needs no kind.
 func providersSchema(k *Kinds) map[string]any {
 	props := make(map[string]any)
+	head := strictyaml.Schema(reflect.TypeFor[providerHead](), nil)["properties"].(map[string]any)
+	form := func(kind string, o map[string]any, required bool) map[string]any {
+		return with(o, "kind", map[string]any{"const": kind}, required)
+	}
+	kinds := make(map[string]map[string]any)
+	for _, kind := range names(k.Secrets) {
+		kinds[kind] = with(options(k.Secrets[kind]), "ttl", head["ttl"].(map[string]any), false)
+	}
+	kinds[chainKind] = strictyaml.Schema(reflect.TypeFor[chainOptions](), nil)
 	var forms []any
-	for _, kind := range names(k.Secrets) {
-		o := options(k.Secrets[kind])
-		forms = append(forms, with(o, "kind", map[string]any{"const": kind}, true))
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		forms = append(forms, form(kind, kinds[kind], true))
 	}
-	for _, kind := range names(k.Secrets) {
-		o := options(k.Secrets[kind])
-		props[kind] = map[string]any{"anyOf": append([]any{with(o, "kind", map[string]any{"const": kind}, false)}, forms...)}
+	for kind, o := range kinds {
+		props[kind] = map[string]any{"anyOf": append([]any{form(kind, o, false)}, forms...)}
 	}
-	s := map[string]any{"type": "object", "properties": props, "additionalProperties": false}
-	if forms != nil {
-		s["additionalProperties"] = map[string]any{"anyOf": forms}
-	}
-	return s
+	return map[string]any{"type": "object", "properties": props, "additionalProperties": map[string]any{"anyOf": forms}}
 }
 
 // runtimeSchema describes {driver: KIND, options…}.

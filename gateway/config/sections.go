@@ -1,16 +1,11 @@
 package config
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/strictyaml"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
-	"github.com/gatehouse-mcp/gatehouse/secrets"
 )
 
 // sections makes the drivers that the file names.
@@ -43,7 +38,8 @@ func (l *loader) sections(f *file, cfg *Config) {
 			}
 		}
 	}
-	cfg.Options.Secrets = l.secrets(node(f.Secrets))
+	p := l.secrets(node(f.Secrets))
+	cfg.Options.Secrets, cfg.Secrets = p, p.plain
 }
 
 func (l *loader) items(n node) []node {
@@ -123,81 +119,4 @@ func (l *loader) runtime(kind, driver string, section node) (runtime.Runtime, bo
 	}
 	l.runtimes[kind] = rt
 	return rt, ok
-}
-
-// secrets makes the providers and joins them to one that resolves what the
-// file names, and nothing else.
-func (l *loader) secrets(n node) secrets.Provider {
-	p := &providers{byName: make(map[string]secrets.Provider), named: make(map[secrets.Ref]bool)}
-	declared := make(map[string]bool)
-	if n.Present() {
-		l.dec.Pairs(n, func(name string, at, v node) {
-			declared[name] = true
-			var head struct{ Kind string }
-			kind := name
-			if k := v.Get("kind"); k.Present() {
-				at = k
-				l.dec.Decode(k, &head.Kind)
-				kind = head.Kind
-			}
-			if l.known(at, "secrets", kind, names(l.kinds.Secrets)) {
-				if prov, ok := make1(l, "secrets", kind, v, l.kinds.Secrets[kind], "kind"); ok {
-					p.byName[name] = prov
-				}
-			}
-		})
-	}
-	if f := l.kinds.Secrets[envProvider]; f != nil && !declared[envProvider] {
-		if prov, ok := make1(l, "secrets", envProvider, node{}, f); ok {
-			p.byName[envProvider] = prov
-		}
-		declared[envProvider] = true
-	}
-	for _, v := range l.values {
-		for _, ref := range v.val.Refs() {
-			name, _ := split(ref)
-			switch {
-			case declared[name]:
-				p.named[ref] = true
-			case name == envProvider:
-				l.dec.Fault(v.at, "this program resolves no ${%s}: it has no kind %q of secrets", ref, envProvider)
-			default:
-				l.dec.Fault(v.at, "secret://%s: the section secrets has no %q%s", ref, name, strictyaml.Hint(name, slices.Sorted(maps.Keys(declared))))
-			}
-		}
-	}
-	return p
-}
-
-// envProvider is the name of the provider of ${NAME}.
-const envProvider = "env"
-
-// split parts a reference into the provider's name and what that one gets.
-func split(ref secrets.Ref) (provider string, rest secrets.Ref) {
-	if name, rest, ok := strings.Cut(string(ref), "/"); ok {
-		return name, secrets.Ref(rest)
-	}
-	return envProvider, ref
-}
-
-// providers are the providers of one file.
-type providers struct {
-	byName map[string]secrets.Provider
-	named  map[secrets.Ref]bool
-}
-
-var _ secrets.Provider = (*providers)(nil)
-
-// Resolve implements [secrets.Provider]: a provider gets the part of the
-// reference that stands behind its name.
-func (p *providers) Resolve(ctx context.Context, ref secrets.Ref) (secrets.Secret, error) {
-	if !p.named[ref] {
-		return secrets.Secret{}, fmt.Errorf("%s is not named in the configuration: %w", ref, secrets.ErrNotFound)
-	}
-	name, rest := split(ref)
-	prov := p.byName[name]
-	if prov == nil {
-		return secrets.Secret{}, errors.Join(fmt.Errorf("there is no provider %q", name), secrets.ErrNotFound)
-	}
-	return prov.Resolve(ctx, rest)
 }

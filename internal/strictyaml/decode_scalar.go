@@ -1,6 +1,7 @@
 package strictyaml
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"regexp"
@@ -116,15 +117,24 @@ func describeNumber(y *yaml.Node, typ valueType) string {
 
 var (
 	refForm    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	secretForm = regexp.MustCompile(`^secret://[A-Za-z0-9_-]+/[^#\s]+(#[^#\s]+)?$`)
+	secretForm = regexp.MustCompile(`^secret://[A-Za-z0-9_-]+/[^#\s}]+(#[^#\s}]+)?$`)
+	dockerForm = regexp.MustCompile(`^se://[^#\s}]+$`)
 )
+
+var errSecretForm = errors.New("a secret reference has the form secret://PROVIDER/PATH or secret://PROVIDER/PATH#FIELD")
 
 // template checks the references in s. The form ${env:NAME} of other programs
 // becomes ${NAME}. Errors name what stands between the braces, never the rest.
 func template(s string) (string, error) {
 	if strings.HasPrefix(s, "secret://") {
 		if !secretForm.MatchString(s) {
-			return "", fmt.Errorf("a secret reference has the form secret://PROVIDER/PATH or secret://PROVIDER/PATH#FIELD")
+			return "", errSecretForm
+		}
+		return s, nil
+	}
+	if strings.HasPrefix(s, "se://") {
+		if !dockerForm.MatchString(s) {
+			return "", fmt.Errorf("a reference of Docker's has the form se://PATH")
 		}
 		return s, nil
 	}
@@ -145,11 +155,11 @@ func template(s string) (string, error) {
 			return "", fmt.Errorf("a ${ has no }; write $${ for a plain ${")
 		}
 		bare := strings.TrimPrefix(name, "env:")
-		before, _, hasDefault := strings.Cut(bare, ":-")
+		before, _, _ := strings.Cut(bare, ":-")
 		switch {
-		case refForm.MatchString(bare):
-		case hasDefault && refForm.MatchString(before):
-			return "", fmt.Errorf("${%s:-…}: a reference has no default value: write ${%s}", before, before)
+		case refForm.MatchString(before), secretForm.MatchString(bare):
+		case strings.HasPrefix(bare, "secret://"):
+			return "", errSecretForm
 		case strings.HasPrefix(name, "input:"):
 			return "", fmt.Errorf("${input:…} is asked for by an editor: write the name of an environment variable, ${NAME}")
 		default:
