@@ -57,7 +57,7 @@ func runInitialize(_ context.Context, r *request, c *interceptor.Call) (*interce
 	close(s.greeted)
 	s.mu.Unlock()
 	r.client = cl
-	r.g.sessionEvent(SessionEvent{ID: s.id, Principal: s.principal, Client: cl.Client, Open: true})
+	r.g.sessionEvent(SessionEvent{ID: s.label(), Principal: s.principal, Client: cl.Client, Open: true})
 
 	res := rawjson.Set(nil, rawjson.Quote(version), "protocolVersion")
 	res = rawjson.Set(res, r.g.capabilities(r.snap, transport.Legacy), "capabilities")

@@ -207,7 +207,7 @@ type InstanceEvent struct {
 
 // SessionEvent says what happened to a session.
 type SessionEvent struct {
-	ID        string
+	ID        string // as in the status; not the credential that the client holds
 	Principal transport.Principal
 	Client    interceptor.Client
 	Open      bool

@@ -46,11 +46,12 @@ type session struct {
 func (g *Gateway) newSession(id string, conn transport.Conn, p transport.Principal, stateless bool) *session {
 	s := &session{
 		g: g, id: id, principal: p, owner: p.Key(), conn: conn, stateless: stateless,
-		opened: time.Now(), values: interceptor.NewMemorySession(id), client: unknownClient,
+		opened: time.Now(), client: unknownClient,
 		slots: make(map[*slot]bool), subs: make(map[string]*subscription),
 		listens: make(map[*listener]bool), running: make(map[*request]bool),
 		greeted: make(chan struct{}),
 	}
+	s.values = interceptor.NewMemorySession(s.label())
 	s.ctx, s.cancel = context.WithCancel(g.ctx)
 	s.touch()
 	return s
@@ -131,7 +132,7 @@ func (s *session) end() {
 	}
 	wg.Wait()
 	s.routines.Wait()
-	s.g.sessionEvent(SessionEvent{ID: s.id, Principal: s.principal, Client: s.clientNow().Client})
+	s.g.sessionEvent(SessionEvent{ID: s.label(), Principal: s.principal, Client: s.clientNow().Client})
 }
 
 // notify sends a notification that belongs to no call to the client: over the
@@ -152,7 +153,7 @@ func (s *session) notify(ctx context.Context, m *transport.Message) {
 		ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 		defer cancel()
 		if err := s.conn.Notify(ctx, m); err != nil {
-			s.g.log.Debug("a notification did not reach the client", "session", s.id, "method", m.Method, "error", err)
+			s.g.log.Debug("a notification did not reach the client", "session", s.label(), "method", m.Method, "error", err)
 		}
 	}
 }

@@ -207,7 +207,6 @@ func (g *Gateway) instanceEvent(e InstanceEvent) {
 
 func (g *Gateway) sessionEvent(e SessionEvent) {
 	if f := g.snap.Load().opts.Events.Session; f != nil {
-		e.ID = shortHash(e.ID) + shortHash("label"+e.ID)
 		f(e)
 	}
 }
