@@ -150,7 +150,7 @@ func notSecretForm(s []byte) bool {
 		return true
 	case bytes.Contains(s, []byte("://")),
 		bytes.HasPrefix(s, []byte("data:")), bytes.HasPrefix(s, []byte("urn:")), bytes.HasPrefix(s, []byte("sha256")), bytes.HasPrefix(s, []byte("sha1")), bytes.HasPrefix(s, []byte("sha512")), bytes.HasPrefix(s, []byte("md5")),
-		bytes.HasPrefix(s, []byte("ssh-")), bytes.HasPrefix(s, []byte("ecdsa-sha2")), bytes.HasPrefix(s, []byte("AAAAB3Nza")), bytes.HasPrefix(s, []byte("AAAAC3Nza")), bytes.HasPrefix(s, []byte("-----BEGIN")), bytes.HasPrefix(s, []byte("MIIBIjAN")), bytes.HasPrefix(s, []byte("LS0tLS1CRUdJTiBDRVJU")), bytes.HasPrefix(s, []byte("LS0tLS1CRUdJTiBQVUJM")),
+		bytes.HasPrefix(s, []byte("ssh-")), bytes.HasPrefix(s, []byte("ecdsa-sha2")), bytes.HasPrefix(s, []byte("AAAAB3Nza")), bytes.HasPrefix(s, []byte("AAAAC3Nza")), bytes.HasPrefix(s, []byte("-----BEGIN")), bytes.HasPrefix(s, []byte("MIIBIjAN")), bytes.HasPrefix(s, []byte("MFkwEwYHKoZI")), bytes.HasPrefix(s, []byte("MCowBQYDK2V")), bytes.HasPrefix(s, []byte("MHYwEAYHKoZI")), bytes.HasPrefix(s, []byte("LS0tLS1CRUdJTiBDRVJU")), bytes.HasPrefix(s, []byte("LS0tLS1CRUdJTiBQVUJM")),
 		bytes.HasPrefix(s, []byte("pk_")), bytes.HasPrefix(s, []byte("pk.")), bytes.HasPrefix(s, []byte("pub_")), bytes.HasPrefix(s, []byte("sb_publishable_")), bytes.HasPrefix(s, []byte("phc_")), bytes.HasPrefix(s, []byte("iVBORw0KGgo")), bytes.HasPrefix(s, []byte("/9j/")), bytes.HasPrefix(s, []byte("R0lGOD")):
 		return true
 	}
@@ -248,7 +248,7 @@ func ordered(s []byte) bool {
 	if steps*2 > len(s)-1 {
 		return true
 	}
-	for n := 1; n <= 10 && n*3 <= len(s); n++ {
+	for n := 1; n <= 20 && n*2 <= len(s); n++ {
 		same := 0
 		for i := n; i < len(s); i++ {
 			if s[i] == s[i-n] {

@@ -319,6 +319,9 @@ func passwordProse(s []byte) bool {
 // there, unless words before say otherwise, to be told from secrets by length.
 func tokenProse(s []byte) bool {
 	c := classesOf(s)
+	if len(s) == 40 && c.lower == 0 && !c.beyondHex {
+		return false // the fingerprint of an OpenPGP key
+	}
 	return token(s) && c.digit > 0 && c.upper+c.lower > 0
 }
 
