@@ -269,11 +269,12 @@ func wordy(s []byte) bool {
 	if len(s) > 256 {
 		return false
 	}
-	alnum, inWords := 0, 0
+	alnum, digits, inWords := 0, 0, 0
 	for i := 0; i < len(s); {
 		if !isLetter(s[i]) {
 			if isDigit(s[i]) {
 				alnum++
+				digits++
 			}
 			i++
 			continue
@@ -297,7 +298,10 @@ func wordy(s []byte) bool {
 		}
 		i = j
 	}
-	return alnum > 0 && inWords*4 >= alnum*3
+	if digits == 0 {
+		return alnum > 0 && inWords*5 >= alnum*3
+	}
+	return inWords*4 >= alnum*3
 }
 
 func isUpper(b byte) bool { return b >= 'A' && b <= 'Z' }

@@ -91,6 +91,7 @@ func token(s []byte) bool {
 	letters := c.upper + c.lower
 	switch {
 	case c.space > 0 || letters == 0,
+		bytes.ContainsAny(s, "()<>[]{}\\\"'`"), // a piece of a program
 		benignValue(s), notSecretForm(s), ordered(s),
 		isUUID(s), isAddress(s):
 		return false
@@ -141,7 +142,7 @@ func passwordLike(s []byte) bool {
 	case c.digit > 0 && marks > 0:
 		return true
 	case c.digit > 0 && c.mark == 0:
-		return distinct(s) >= 4
+		return distinct(s) >= 4 && !numberedName(s, c)
 	case marks > 0 && c.digit == 0:
 		return len(s) >= 8 && !wordy(s) || len(s) >= 8 && c.upper > 0 && c.lower > 0 && isLetter(s[0]) && !bytes.ContainsAny(s, "()[]{}<>=")
 	case c.mark > 0: // words joined by - _ . and the like
@@ -151,6 +152,16 @@ func passwordLike(s []byte) bool {
 		return c.digit > 0 && !wordy(s) || c.digit >= 2 && c.upper > 0 && c.lower > 0
 	}
 	return !wordy(s) && len(s) >= 8
+}
+
+// numberedName says whether s is a name of several words with a number at its
+// end, such as programs and tests have.
+func numberedName(s []byte, c classes) bool {
+	tail := 0
+	for tail < len(s) && isDigit(s[len(s)-1-tail]) {
+		tail++
+	}
+	return c.upper >= 2 && c.lower > 0 && tail == c.digit && tail <= 2 && wordy(s)
 }
 
 // passphrase accepts four or more words joined by hyphens.
