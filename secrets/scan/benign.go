@@ -88,7 +88,7 @@ func masked(s []byte) bool {
 			run = 0
 		}
 	}
-	return bytes.Contains(s[:min(len(s), 512)], []byte("…")) || bytes.Contains(s[:min(len(s), 512)], []byte("•"))
+	return bytes.Contains(s[:min(len(s), 512)], []byte("...")) || bytes.Contains(s[:min(len(s), 512)], []byte("…")) || bytes.Contains(s[:min(len(s), 512)], []byte("•"))
 }
 
 // examples stand in no secret that a machine made.
@@ -122,7 +122,7 @@ func border(s []byte, i, j int) bool {
 }
 
 // weak are passwords that documentation prints and that hide nothing.
-var weak = set("password", "passwd", "passw0rd", "p4ssw0rd", "p@ssw0rd", "p@ssword", "pa55word", "pa$$word", "pa$$w0rd", "password1", "password12", "password123", "password1234", "pass", "pass123", "pass1234", "pwd", "pwd123", "passphrase",
+var weak = set("password", "passwd", "passw0rd", "passw0rd1", "pass1", "pass2", "p4ssw0rd", "p@ssw0rd", "p@ssword", "pa55word", "pa$$word", "pa$$w0rd", "password1", "password12", "password123", "password1234", "pass", "pass123", "pass1234", "pwd", "pwd123", "passphrase",
 	"secret", "secret1", "secret123", "s3cr3t", "s3cret", "secr3t", "admin", "admin1", "admin123", "admin1234", "administrator", "root", "root123", "toor", "test", "test1", "test12", "test123", "test1234", "testing", "testing123", "guest", "user", "user1", "user123", "username", "demo", "demo123", "default", "postgres", "postgres123", "mysql", "redis", "mongo", "mongodb", "rabbitmq", "minio", "minioadmin", "minio123", "elastic", "grafana", "oracle", "tiger", "sa", "changeit", "changeme", "letmein", "welcome", "welcome1", "welcome123", "qwerty", "qwerty123", "abc123", "123456", "1234567", "12345678", "123456789", "1234", "12345", "foo", "bar", "foo123", "bar123", "foobar", "baz", "hello", "hello123", "world", "string", "text", "hidden", "required", "optional", "true", "false", "null", "none", "nil", "undefined", "empty", "token", "key", "apikey", "value", "xxx", "xxxx", "example", "sample", "temp", "temp123", "tmp", "dbpass", "dbpassword", "db_password", "dbpwd", "mypass", "mypass123", "mypassword", "mypassword123", "yourpassword", "thepassword", "userpass", "userpassword", "somepassword", "newpassword", "oldpassword", "my_password", "credentials", "login", "basic", "bearer", "app", "dev", "prod", "local", "localhost", "docker", "vagrant", "ansible", "jenkins", "sha256", "md5", "base64", "utf8", "utf-8", "argon2id", "bcrypt", "plaintext", "oauth2", "sso", "s3cr3tp4ss", "strongpassword", "securepassword", "supersecret", "verysecret", "topsecret", "abcd1234", "abc12345", "1q2w3e4r", "passpass", "pw", "pw123", "x-access-token")
 
 func weakPassword(s []byte) bool {

@@ -323,7 +323,7 @@ func lower(dst, s []byte) []byte {
 // characters at least, for any word may follow the word password.
 func passwordProse(s []byte) bool {
 	c := classesOf(s)
-	return password(s) && (c.digit > 0 || c.mark > 0 && c.upper+c.lower > 0 && !wordy(s))
+	return password(s) && !bytes.ContainsAny(s, "()[]{}=") && (c.digit > 0 || c.mark > 0 && c.upper+c.lower > 0 && !wordy(s))
 }
 
 // tokenProse accepts a token that a sentence names. Digests are too likely
