@@ -6,11 +6,12 @@ import "slices"
 // case: the deterministic form of the Aho–Corasick automaton, over classes of
 // bytes. Words are lower case.
 type automaton struct {
-	class [256]uint8
-	shift uint
-	next  []uint16 // by state<<shift | class; states from loud on end a word
-	loud  uint16
-	out   [][]uint16 // by state-loud: the words that end there
+	class   [256]uint8
+	shift   uint
+	longest int      // word
+	next    []uint16 // by state<<shift | class; states from loud on end a word
+	loud    uint16
+	out     [][]uint16 // by state-loud: the words that end there
 }
 
 // hit is a word that ends before end.
@@ -27,6 +28,7 @@ func newAutomaton(words [][]byte) (*automaton, int) {
 	a := &automaton{}
 	classes := 1
 	for _, w := range words {
+		a.longest = max(a.longest, len(w))
 		for _, b := range w {
 			if a.class[b] == 0 && classes < 255 {
 				a.class[b] = uint8(classes)
@@ -118,19 +120,54 @@ func newAutomaton(words [][]byte) (*automaton, int) {
 	return a, taken
 }
 
-// find appends the words in text[from:to] to hits until their capacity is
-// reached, and returns them with the place and the state to go on from.
-func (a *automaton) find(hits []hit, text []byte, from, to int, s uint16) ([]hit, int, uint16) {
+// block is how much of a text find looks at at once [bytes].
+const block = 4 << 10
+
+// find writes the words in text[from:to], at most a block, to hits, and
+// returns how many there are and the state to go on from. Each step has to
+// wait for the one before, so two halves are walked side by side: the second
+// begins as far before its part as the longest word is long.
+func (a *automaton) find(hits *[block]hit, text []byte, from, to int, s uint16) (int, uint16) {
 	next, loud, shift := a.next, a.loud, a.shift&15
-	text = text[:to]
-	for i := from; i < len(text); i++ {
-		s = next[int(s)<<shift|int(a.class[text[i]])]
-		if s >= loud {
-			hits = append(hits, hit{i + 1, s})
-			if len(hits) == cap(hits) {
-				return hits, i + 1, s
+	n := 0
+	half := (to - from) / 2
+	if half <= 4*a.longest {
+		for i, b := range text[from:to] {
+			s = next[int(s)<<shift|int(a.class[b])]
+			if s >= loud {
+				hits[n] = hit{from + i + 1, s}
+				n++
 			}
 		}
+		return n, s
 	}
-	return hits, to, s
+	t := uint16(0)
+	for _, b := range text[from+half-a.longest : from+half] {
+		t = next[int(t)<<shift|int(a.class[b])]
+	}
+	m := block / 2
+	first := text[from : from+half]
+	second := text[from+half : from+2*half]
+	second = second[:len(first)]
+	for i, b := range first {
+		s = next[int(s)<<shift|int(a.class[b])]
+		t = next[int(t)<<shift|int(a.class[second[i]])]
+		if s >= loud {
+			hits[n] = hit{from + i + 1, s}
+			n++
+		}
+		if t >= loud {
+			hits[m] = hit{from + half + i + 1, t}
+			m++
+		}
+	}
+	n += copy(hits[n:], hits[block/2:m])
+	if from+2*half < to {
+		t = next[int(t)<<shift|int(a.class[text[to-1]])]
+		if t >= loud {
+			hits[n] = hit{to, t}
+			n++
+		}
+	}
+	return n, t
 }

@@ -16,7 +16,7 @@ const borderSize = 512 // of a block's text at each end, without escapes
 // secrets that begin in one and end in the next.
 func (w *worker) acrossBlocks() {
 	l := &w.levels[0]
-	if i := bytes.Index(l.text, textKey); i < 0 || bytes.Index(l.text[i+1:], textKey) < 0 {
+	if !severalTexts(l.text) {
 		return
 	}
 	w.blocks = w.blocks[:0]
@@ -56,6 +56,22 @@ func (w *worker) acrossBlocks() {
 }
 
 var textKey = []byte(`"text"`)
+
+// severalTexts says whether "text" is the name of two members.
+func severalTexts(doc []byte) bool {
+	n := 0
+	for n < 2 {
+		i := bytes.Index(doc, textKey)
+		if i < 0 {
+			return false
+		}
+		doc = doc[i+len(textKey):]
+		if i = skipSpace(doc, 0); i < len(doc) && doc[i] == ':' {
+			n++
+		}
+	}
+	return true
+}
 
 // whole moves a place in a string to the start of the escape it lies in.
 func whole(text []byte, from, at int) int {

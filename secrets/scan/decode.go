@@ -152,7 +152,7 @@ func (w *worker) run(d int, s span, limit int) int {
 	}
 	size := s.end - s.start
 	if all&hexDigit != 0 && size%2 == 0 && size >= 2*12 {
-		if looksText(text[s.start:s.end], hexHead) {
+		if looksText(hexHead(text[s.start:s.end])) {
 			n := w.open(d, hexrun, s.start, s.end, 1)
 			n.buf, _ = hex.AppendDecode(n.buf, text[s.start:s.end])
 			w.decoded(d)
@@ -230,7 +230,7 @@ func longestPart(run []byte) span {
 func (w *worker) base64(d int, s span) {
 	text := w.levels[d].text[s.start:s.end]
 	for skip := range min(4, len(text)-minRun+1) {
-		if !looksText(text[skip:], base64Head) {
+		if !looksText(base64Head(text[skip:])) {
 			continue
 		}
 		end := s.end
@@ -296,9 +296,8 @@ func fromUTF16(b []byte) []byte {
 const headSize = 12
 
 // looksText says whether the head of a run decodes to text.
-func looksText(run []byte, head func(dst *[headSize]byte, run []byte) bool) bool {
-	var b [headSize]byte
-	if !head(&b, run) {
+func looksText(b [headSize]byte, ok bool) bool {
+	if !ok {
 		return false
 	}
 	wide := b[1] == 0 && b[3] == 0 && b[5] == 0 && b[7] == 0
@@ -316,26 +315,26 @@ func looksText(run []byte, head func(dst *[headSize]byte, run []byte) bool) bool
 	return true
 }
 
-func hexHead(dst *[headSize]byte, run []byte) bool {
-	_, err := hex.Decode(dst[:], run[:2*headSize])
-	return err == nil
+func hexHead(run []byte) (b [headSize]byte, ok bool) {
+	_, err := hex.Decode(b[:], run[:2*headSize])
+	return b, err == nil
 }
 
-func base64Head(dst *[headSize]byte, run []byte) bool {
+func base64Head(run []byte) (b [headSize]byte, ok bool) {
 	if len(run) < headSize/3*4 {
-		return false
+		return b, false
 	}
 	for i := range headSize / 3 {
 		n := uint32(0)
-		for _, b := range run[4*i : 4*i+4] {
-			if b == '=' {
-				return false
+		for _, c := range run[4*i : 4*i+4] {
+			if c == '=' {
+				return b, false
 			}
-			n = n<<6 | uint32(base64Value[b])
+			n = n<<6 | uint32(base64Value[c])
 		}
-		dst[3*i], dst[3*i+1], dst[3*i+2] = byte(n>>16), byte(n>>8), byte(n)
+		b[3*i], b[3*i+1], b[3*i+2] = byte(n>>16), byte(n>>8), byte(n)
 	}
-	return true
+	return b, true
 }
 
 // base64Value is the value of a character in either alphabet.

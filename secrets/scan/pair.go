@@ -28,8 +28,7 @@ func (w *worker) pair(d, op int) {
 	if end == 0 {
 		return
 	}
-	rules := &w.s.set.keys
-	if rules.first[fold(text[end-1])] == 0 && !isDigit(text[end-1]) {
+	if !w.s.set.keys.may(text[:end]) {
 		return
 	}
 	if w.named(d, end, quoted, op+1) {
@@ -134,6 +133,19 @@ func (w *worker) benignName(text []byte, end int) bool {
 	}
 	return benignKey(w.fold)
 }
+
+// may says whether text can end with a name, judging by its last letters.
+func (n *names) may(text []byte) bool {
+	i := len(text) - 1
+	if i < 2 || !isLetter(text[i]) || !isLetter(text[i-1]) || !isLetter(text[i-2]) {
+		return true
+	}
+	at := tail(text[i-2], text[i-1], text[i])
+	return n.tails[at>>6]&(1<<(at&63)) != 0
+}
+
+// tail is a number for three letters, whatever their case.
+func tail(a, b, c byte) int { return int(a&31)<<10 | int(b&31)<<5 | int(c&31) }
 
 // lookup appends the rules of every name that text before end ends with, the
 // longest last.
@@ -262,7 +274,7 @@ func valueAt(text []byte, i, name int) span {
 		}
 		break
 	}
-	for end > i && bytes.IndexByte([]byte(".,;:)]}!?"), text[end-1]) >= 0 && !whole {
+	for end > i && closing.has(text[end-1]) && !whole {
 		if c := text[end-1]; c == ')' && bytes.IndexByte(text[i:end], '(') >= 0 || c == ']' && bytes.IndexByte(text[i:end], '[') >= 0 || c == '}' && bytes.IndexByte(text[i:end], '{') >= 0 {
 			break
 		}
@@ -270,6 +282,8 @@ func valueAt(text []byte, i, name int) span {
 	}
 	return span{i, end}
 }
+
+var closing = setOfBytes(".,;:)]}!?")
 
 // startsLine says whether the name that ends at end is alone on its line, but
 // for export.
@@ -387,6 +401,7 @@ func nameBeside(text []byte, from, to int) int {
 	return 0
 }
 
+// typeNames are names of types: the name of the value stands before them.
 var typeNames = [...][]byte{[]byte("string"), []byte("str"), []byte("text"), []byte("any"), []byte("bytes")}
 
 // typeName says whether the name that ends at end is a type, and where the

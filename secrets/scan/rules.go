@@ -48,6 +48,8 @@ type Rule struct {
 
 	// Except says which matches are no secrets.
 	Except []Except `toml:"allowlists"`
+
+	builtIn bool
 }
 
 // Except is an allow-list of a rule, in the form gitleaks gave it.
@@ -181,6 +183,9 @@ var builtIn = sync.OnceValue(func() []Rule {
 		if err != nil {
 			panic(fmt.Sprintf("%s: %v", n.Name(), err))
 		}
+	}
+	for i := range rules {
+		rules[i].builtIn = true
 	}
 	return rules
 })

@@ -16,6 +16,8 @@ type rule struct {
 	check  func([]byte) bool
 	place  uint16 // in the set
 	weight uint8  // of two findings at one place the heavier stays
+	sieve  sieve
+	narrow func([]byte, span) span // the secret alone, without what its check had to see
 
 	once   sync.Once
 	ready  atomic.Bool
@@ -118,6 +120,9 @@ func newSet(rules []Rule, strict bool) (*ruleSet, error) {
 	ids := map[string]bool{}
 	for i := range rules {
 		r := &rule{Rule: rules[i], check: checks[rules[i].Check], place: uint16(i), weight: byForm}
+		if r.builtIn {
+			r.sieve, r.narrow = sieves[r.ID], narrows[r.ID]
+		}
 		if r.Severity == 0 {
 			r.Severity = High
 		}
@@ -136,7 +141,7 @@ func newSet(rules []Rule, strict bool) (*ruleSet, error) {
 				r.Keywords = []string{sh.word}
 			}
 		}
-		if strict && err == nil {
+		if strict && err == nil && !r.builtIn {
 			err = r.prepare()
 		}
 		if err != nil {
@@ -175,6 +180,7 @@ func newSet(rules []Rule, strict bool) (*ruleSet, error) {
 // names finds the names of keys from their ends.
 type names struct {
 	first [256]uint16
+	tails [512]uint64 // what may follow an operator, by its last three letters
 	nodes []name
 }
 
@@ -184,10 +190,42 @@ type name struct {
 	rules       []uint16
 }
 
-func newNames() names { return names{nodes: make([]name, 1)} }
+func newNames() names {
+	n := names{nodes: make([]name, 1)}
+	n.endsIn("value")
+	for _, t := range typeNames {
+		n.endsIn(string(t))
+	}
+	return n
+}
+
+// endsIn marks the endings that a name has, for [names.may].
+func (n *names) endsIn(folded string) {
+	mark := func(a, b, c byte) {
+		at := tail(a, b, c)
+		n.tails[at>>6] |= 1 << (at & 63)
+	}
+	i := len(folded) - 1
+	switch i {
+	case -1:
+	case 0, 1: // after any letters
+		for a := range byte(32) {
+			if i == 1 {
+				mark(a, folded[0], folded[1])
+				continue
+			}
+			for b := range byte(32) {
+				mark(a, b, folded[0])
+			}
+		}
+	default:
+		mark(folded[i-2], folded[i-1], folded[i])
+	}
+}
 
 // add adds a name, of which only letters and digits count.
 func (n *names) add(key string, rule uint16) {
+	n.endsIn(foldName(key))
 	at := uint16(0)
 	for i := len(key) - 1; i >= 0; i-- {
 		b := fold(key[i])

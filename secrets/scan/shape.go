@@ -17,6 +17,7 @@ type shape struct {
 
 const (
 	maxWindow = 8 << 10
+	besides   = 64 // how far a keyword may be from what an expression matches [bytes]
 	openSpace = 32 // what an unbounded repetition of space takes
 )
 
@@ -25,6 +26,13 @@ type set256 [4]uint64
 
 func (s *set256) add(b byte)      { s[b>>6] |= 1 << (b & 63) }
 func (s *set256) has(b byte) bool { return s[b>>6]&(1<<(b&63)) != 0 }
+
+func setOfBytes(bytes string) (s set256) {
+	for i := range len(bytes) {
+		s.add(bytes[i])
+	}
+	return s
+}
 
 func (s *set256) addAll(t set256) {
 	for i := range s {
@@ -40,9 +48,11 @@ func shapeOf(expr string, keywords []string) (shape, error) {
 	}
 	var s shape
 	s.size = min(longest(re), maxWindow)
-	s.lead = s.size
 	if n, ok := before(re, keywords); ok {
 		s.lead = min(n, s.size)
+	} else { // a keyword may stand beside the match
+		s.size += besides
+		s.lead = s.size
 	}
 	s.run, s.min = mandatory(re)
 	s.word = literalIn(re)

@@ -13,7 +13,7 @@ type worker struct {
 	levels  []level // the views that are open, the document first
 	pending []pending
 	touched []uint16
-	hits    []hit
+	hits    [block]hit
 	fold    []byte // the name of a key
 
 	found  []candidate
@@ -54,7 +54,6 @@ func newWorker(s *Scanner) *worker {
 		s:       s,
 		levels:  make([]level, s.depth+3),
 		pending: make([]pending, len(s.set.rules)),
-		hits:    make([]hit, 0, 512),
 	}
 }
 
@@ -116,23 +115,25 @@ func (w *worker) words(d int, part span) {
 	set, text := w.s.set, w.levels[d].text
 	at, state := part.start, uint16(0)
 	for at < part.end {
-		w.hits, at, state = set.auto.find(w.hits[:0], text, at, part.end, state)
-		for _, h := range w.hits {
+		from, n := at, 0
+		at = min(part.end, from+block)
+		n, state = set.auto.find(&w.hits, text, from, at, state)
+		for _, h := range w.hits[:n] {
 			for _, n := range set.auto.out[h.state-set.auto.loud] {
 				word := &set.words[n]
 				if word.op {
 					w.pair(d, h.end-1)
 				}
 				for _, r := range word.rules {
-					w.near(d, r, h.end-word.size)
+					w.near(d, r, h.end-word.size, h.end)
 				}
 			}
 		}
 	}
 }
 
-// near notes that a rule is to be tried around a keyword at a place.
-func (w *worker) near(d int, n uint16, at int) {
+// near notes that a rule is to be tried around the keyword at a place.
+func (w *worker) near(d int, n uint16, at, after int) {
 	if w.s.actions[n] == Off {
 		return
 	}
@@ -142,9 +143,18 @@ func (w *worker) near(d int, n uint16, at int) {
 			panic("scan: rule " + r.ID + ": " + err.Error()) // New has asked
 		}
 	}
-	text := w.levels[d].text
-	start := max(0, at-r.shape.lead-8)
-	end := min(len(text), at+r.shape.size+8)
+	l := &w.levels[d]
+	text := l.text
+	reach := span{max(0, at-r.shape.lead-8), min(len(text), at+r.shape.size+8)}
+	if r.weight == byWords && l.json {
+		reach = leafAround(text, at, reach)
+	}
+	if r.sieve != nil {
+		if reach = r.sieve(text, at, after, reach); reach.end == 0 {
+			return
+		}
+	}
+	start, end := reach.start, reach.end
 	p := &w.pending[n]
 	if !p.touched {
 		p.touched = true
@@ -201,6 +211,9 @@ func (w *worker) try(d int, r *rule, p *pending) {
 		match := span{p.start + m[0], p.start + m[1]}
 		s = span{p.start + s.start, p.start + s.end}
 		if r.accepts(text, match, s) {
+			if r.narrow != nil {
+				s = r.narrow(text, s)
+			}
 			w.add(d, r, s, text[s.start:s.end])
 		}
 	}
