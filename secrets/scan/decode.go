@@ -50,17 +50,37 @@ func (w *worker) leaf(d int, s span) {
 	if l.cost+cost > w.s.depth {
 		return
 	}
-	n := w.open(d, leaf, s.start, s.end, cost)
 	from := keyBefore(l.text, s.start)
+	s.end = valueBehind(l.text, s.end)
+	n := w.open(d, leaf, s.start, s.end, cost)
 	n.buf = append(n.buf, l.text[from:s.start]...)
 	n.body = len(n.buf)
 	n.buf, n.marks = appendUnescaped(n.buf, l.text[s.start:s.end], n.marks, n.body)
 	n.json = likeJSON(n.buf[n.body:])
-	if n.body > 0 {
-		n.buf = append(n.buf, '"')
-	}
+	n.buf = append(n.buf, '"')
 	n.text = n.buf
 	w.scan(d + 1)
+}
+
+// valueBehind finds the end of the string that follows when the string that
+// ends at end is a key; else it returns end.
+func valueBehind(text []byte, end int) int {
+	i := skipSpace(text, min(end+1, len(text)))
+	if i == len(text) || text[i] != ':' {
+		return end
+	}
+	if i = skipSpace(text, i+1); i == len(text) || text[i] != '"' {
+		return end
+	}
+	for j := i + 1; j < len(text) && j-i < maxValue; j++ {
+		switch text[j] {
+		case '\\':
+			j++
+		case '"':
+			return j
+		}
+	}
+	return end
 }
 
 // keyBefore finds the quote that opens the key of the string whose inside
@@ -257,7 +277,6 @@ func (w *worker) base64(d int, s span) {
 			n.buf, _ = enc.AppendDecode(n.buf, run)
 		}
 		w.decoded(d)
-		return
 	}
 }
 
@@ -301,7 +320,11 @@ func looksText(b [headSize]byte, ok bool) bool {
 		return false
 	}
 	wide := b[1] == 0 && b[3] == 0 && b[5] == 0 && b[7] == 0
+	ascii := 0
 	for i, c := range b {
+		if c < 0x80 {
+			ascii++
+		}
 		if wide && i%2 == 1 {
 			if c != 0 {
 				return false
@@ -312,7 +335,7 @@ func looksText(b [headSize]byte, ok bool) bool {
 			return false
 		}
 	}
-	return true
+	return ascii > headSize/2
 }
 
 func hexHead(run []byte) (b [headSize]byte, ok bool) {

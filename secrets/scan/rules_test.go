@@ -117,7 +117,7 @@ var structured = map[string]bool{
 	"bitcoin-private-key": true, "jwt": true, "jwe": true, "private-key": true, "wallet-mnemonic": true, "grafana-cloud-token": true, "grafana-key": true,
 	"onepassword-service-token": true, "discord-bot-token": true, "discord-token": true, "jfrog-token": true, "bitbucket-server-token": true, "jira-pat": true,
 	"authorization-basic": true, "docker-auth": true, "kubernetes-secret": true, "kubernetes-secret-first": true, "pkcs8-base64": true, "url-token": true,
-	"dotnet-password": true, "dotnet-password-first": true, "url-query-secret": true,
+	"pgpass-line": true, "dotnet-password": true, "dotnet-password-first": true, "url-query-secret": true,
 }
 
 // TestEveryKindIsFound writes values of each kind by its expression and asks
