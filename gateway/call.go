@@ -198,7 +198,7 @@ func (r *request) roundTrip(ctx context.Context, inst *instance, c *interceptor.
 	r.touch()
 	if reply != nil {
 		r.extra = reply.Extra
-		if r.direct && len(r.snap.chain) == 0 {
+		if r.direct && !r.snap.own {
 			r.reply = reply // nobody else sees it
 		}
 	}

@@ -32,6 +32,7 @@ type Gateway struct {
 	front    *transport.HTTP
 	snap     atomic.Pointer[snapshot]
 	taught   taught
+	baseline baseline
 
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
@@ -102,7 +103,12 @@ func build(o *Options) (*Gateway, error) {
 	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())
 	g.pool = newPool(g, opts.Limits.Starts)
-	g.snap.Store(g.newSnapshot(opts, nil))
+	chain, err := g.complete(opts)
+	if err != nil {
+		g.cancel()
+		return nil, err
+	}
+	g.snap.Store(g.newSnapshot(opts, chain, nil))
 	if g.front, err = transport.NewHTTP(g, opts.http()); err != nil {
 		g.cancel()
 		return nil, err
@@ -281,7 +287,11 @@ func (g *Gateway) Reload(ctx context.Context, o *Options) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	snap := g.newSnapshot(opts, old)
+	chain, err := g.complete(opts)
+	if err != nil {
+		return err
+	}
+	snap := g.newSnapshot(opts, chain, old)
 	g.taught.repeat(snap.learners)
 	g.snap.Store(snap)
 	g.taught.repeat(snap.learners) // what was handed out meanwhile

@@ -30,6 +30,11 @@ type Options struct {
 	// client and server passes it.
 	Interceptors []interceptor.Interceptor
 
+	// WithoutBaseline leaves out what stands inside Interceptors by default:
+	// a [guard.Guard] that blocks calls which carry a secret and redacts
+	// secrets in results. A guard among Interceptors replaces that one.
+	WithoutBaseline bool
+
 	// Authenticator finds out who is calling over HTTP. Without one the
 	// gateway serves loopback only, unless AllowAnonymous is set; all
 	// callers are then one and the same anonymous principal.
@@ -193,6 +198,8 @@ type Events struct {
 	// Dropped is called when progress or log messages for a slow client
 	// were dropped.
 	Dropped func(session string, n int)
+	// Finding is called when the baseline's guard found a secret.
+	Finding func(Finding)
 }
 
 // InstanceEvent says what happened to an instance.

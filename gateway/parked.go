@@ -51,7 +51,7 @@ func (r *request) parkable() bool {
 	if r.era != transport.Modern || r.sess.ephemeral || !r.method.parks || !r.client.caps.canAsk() {
 		return false
 	}
-	if len(r.snap.chain) > 0 || r.srv == nil {
+	if r.snap.own || r.srv == nil {
 		return true
 	}
 	peer := r.srv.lastPeer()

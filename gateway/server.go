@@ -93,6 +93,7 @@ type snapshot struct {
 	unprefixed *server
 
 	chain    []interceptor.Interceptor
+	own      bool                     // the host's interceptors are in it, who may ask clients and keep results
 	handler  interceptor.Handler      // chain and terminal
 	filters  []interceptor.ItemFilter // what lists pass
 	hiders   []interceptor.ItemFilter // those whose decisions bind calls too
@@ -104,12 +105,13 @@ type snapshot struct {
 
 // newSnapshot builds the snapshot of valid options. Servers whose definition
 // is unchanged are taken over from old, which may be nil.
-func (g *Gateway) newSnapshot(o *Options, old *snapshot) *snapshot {
+func (g *Gateway) newSnapshot(o *Options, chain []interceptor.Interceptor, old *snapshot) *snapshot {
 	s := &snapshot{
 		opts:     o,
 		byName:   make(map[string]*server, len(o.Servers)),
 		byPrefix: make(map[string]*server, len(o.Servers)),
-		chain:    o.Interceptors,
+		chain:    chain,
+		own:      len(o.Interceptors) > 0,
 		views:    newViewCache(),
 		listIDs:  &g.listIDs,
 	}

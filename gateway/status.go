@@ -32,6 +32,8 @@ type Status struct {
 	InFlight          int64
 	Servers           []ServerStatus
 	Sessions          []SessionStatus
+	Findings          []Finding // of the baseline's guard, the newest 100, oldest first
+	Found             int64     // all findings since the start
 }
 
 // ServerStatus is one server.
@@ -76,6 +78,7 @@ type SessionStatus struct {
 func (g *Gateway) Status() Status {
 	snap := g.snap.Load()
 	st := Status{ID: g.id, Name: snap.opts.Name, Version: snap.opts.Version, Started: g.started, Calls: g.calls.Load(), InFlight: g.inflight.Load()}
+	st.Findings, st.Found = g.baseline.found.list()
 	byServer := make(map[*server][]InstanceStatus)
 	starting := make(map[*server]bool)
 	g.pool.each(func(s *slot) {

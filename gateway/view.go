@@ -261,15 +261,20 @@ func (r *request) filter(ctx context.Context, c *interceptor.Call, v *view) (*vi
 		return fv, nil
 	}
 	fv = &view{key: v.key + "/" + key, id: randomID()[:8], kind: v.kind, ttl: v.ttl, filtered: make(map[string]*view), pages: make(map[int]json.RawMessage)}
+	changed := false
 	for _, e := range v.entries {
+		was := e.raw
 		keep, err := filterItem(ctx, r.snap.filters, c, v.kind, &e)
 		if err != nil {
 			return nil, err
 		}
+		changed = changed || !keep || !sameRaw(e.raw, was)
 		if keep {
 			fv.entries = append(fv.entries, e)
 		}
 	}
+	// What nobody changed, and would not forbid, may be shared as before.
+	fv.public = v.public && !changed && !personal && len(r.snap.hiders) == 0
 	v.mu.Lock()
 	if len(v.filtered) >= 4096 {
 		clear(v.filtered)

@@ -38,6 +38,8 @@ func (f *fake) Status() gateway.Status {
 			{Name: "docs", Scope: gateway.Shared, State: gateway.Failed, Error: "connection refused"},
 		},
 		Sessions: []gateway.SessionStatus{{ID: "s1", Principal: "ada", Client: interceptor.Client{Name: "editor", Version: "2", ProtocolVersion: "2025-11-25"}, Era: "legacy", Opened: began, LastUsed: began, Calls: 5}},
+		Findings: []gateway.Finding{{Time: began, Server: "files", Method: "tools/call", Name: "read", Session: "s1", Subject: "ada", Direction: "results", Rule: "password", Path: "$.content[0].text", Severity: "high", Action: "redact"}},
+		Found:    3,
 	}
 }
 
@@ -77,7 +79,8 @@ func TestStatus(t *testing.T) {
 		`"instances":[{"id":"i1","server":"files","state":"running","principal":"ada","session":"s1","started":"2026-01-02T03:04:05Z","calls":5,` +
 		`"usage":{"cpuSeconds":1.5,"memory":5242880,"pids":7},"refused":["the connection to x.example:443 was refused: not on the list; to allow it: network: {allow: [\"x.example:443\"]}"]}]},` +
 		`{"name":"docs","instance":"shared","state":"failed","error":"connection refused","calls":0,"instances":[]}],` +
-		`"sessions":[{"id":"s1","principal":"ada","client":"editor 2","protocol":"2025-11-25","era":"legacy","opened":"2026-01-02T03:04:05Z","lastUsed":"2026-01-02T03:04:05Z","calls":5}]}`
+		`"sessions":[{"id":"s1","principal":"ada","client":"editor 2","protocol":"2025-11-25","era":"legacy","opened":"2026-01-02T03:04:05Z","lastUsed":"2026-01-02T03:04:05Z","calls":5}],` +
+		`"findings":[{"time":"2026-01-02T03:04:05Z","server":"files","method":"tools/call","name":"read","session":"s1","principal":"ada","direction":"results","rule":"password","path":"$.content[0].text","severity":"high","action":"redact"}],"found":3}`
 	if code != 200 || body != want {
 		t.Errorf("%d\n got: %s\nwant: %s", code, body, want)
 	}

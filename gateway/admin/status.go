@@ -20,6 +20,23 @@ type Status struct {
 	InFlight int64     `json:"inFlight"`
 	Servers  []Server  `json:"servers"`
 	Sessions []Session `json:"sessions"`
+	Findings []Finding `json:"findings"` // secrets in messages, the newest, oldest first
+	Found    int64     `json:"found"`    // all since the start
+}
+
+// Finding is a secret that was found in a message.
+type Finding struct {
+	Time      time.Time `json:"time"`
+	Server    string    `json:"server,omitempty"`
+	Method    string    `json:"method"`
+	Name      string    `json:"name,omitempty"` // of the tool, prompt or resource
+	Session   string    `json:"session,omitempty"`
+	Principal string    `json:"principal,omitempty"`
+	Direction string    `json:"direction"` // "calls" or "results"
+	Rule      string    `json:"rule"`
+	Path      string    `json:"path"`
+	Severity  string    `json:"severity"`
+	Action    string    `json:"action"` // "report", "redact" or "block"
 }
 
 // Server is one server.
@@ -76,6 +93,12 @@ func statusOf(g gateway.Status, used map[string]runtime.Usage) Status {
 	st := Status{
 		ID: g.ID, Name: g.Name, Version: g.Version, Started: g.Started, Calls: g.Calls, InFlight: g.InFlight,
 		Servers: make([]Server, 0, len(g.Servers)), Sessions: make([]Session, 0, len(g.Sessions)),
+		Findings: make([]Finding, 0, len(g.Findings)), Found: g.Found,
+	}
+	for _, f := range g.Findings {
+		st.Findings = append(st.Findings, Finding{
+			f.Time, f.Server, f.Method, f.Name, f.Session, f.Subject, f.Direction, f.Rule, f.Path, f.Severity, f.Action,
+		})
 	}
 	for _, s := range g.Servers {
 		srv := Server{
