@@ -46,7 +46,7 @@ func TestReloadOnChange(t *testing.T) {
 	if after := instances(t, h, cfg); after["one"] != before["one"] {
 		t.Errorf("the instance of one was %s and is %s", before["one"], after["one"])
 	}
-	if got := call(t, c, "two__say", map[string]any{"variable": "TOKEN"}); got != "s3cret-token" {
+	if got := call(t, c, "two__say", map[string]any{"variable": "TOKEN"}); got != "[redacted:known-secret]" { // the server has it, the client does not see it
 		t.Errorf("two's TOKEN: %q", got)
 	}
 	s.stop()
@@ -70,7 +70,7 @@ func TestReloadOnSignal(t *testing.T) {
 	if got := tools(t, c); got != "one__hold one__say" {
 		t.Errorf("tools after a bad reload: %s", got)
 	}
-	if got := call(t, c, "one__say", map[string]any{"variable": "TOKEN"}); got != "s3cret-token" {
+	if got := call(t, c, "one__say", map[string]any{"variable": "TOKEN"}); got != "[redacted:known-secret]" { // the server has it, the client does not see it
 		t.Errorf("one after a bad reload: %q", got)
 	}
 

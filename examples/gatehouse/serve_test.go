@@ -30,7 +30,7 @@ func TestServe(t *testing.T) {
 	if got, want := tools(t, c), "one__hold one__say two__hold two__say"; got != want {
 		t.Errorf("tools: %s, want %s", got, want)
 	}
-	if got := call(t, c, "two__say", map[string]any{"variable": "TOKEN"}); got != "s3cret-token" {
+	if got := call(t, c, "two__say", map[string]any{"variable": "TOKEN"}); got != "[redacted:known-secret]" { // the server has it, the client does not see it
 		t.Errorf("the server's TOKEN is %q", got)
 	}
 	if got := call(t, c, "two__say", map[string]any{"variable": "HOME"}); got != h.dir {
@@ -167,7 +167,7 @@ func TestServeStdio(t *testing.T) {
 		t.Errorf("initialize: %v", init)
 	}
 	res := ask("tools/call", `{"name":"one__say","arguments":{"variable":"TOKEN"}}`)
-	if got := fmt.Sprint(res["content"]); got != "[map[text:s3cret-token type:text]]" {
+	if got := fmt.Sprint(res["content"]); got != "[map[text:[redacted:known-secret] type:text]]" {
 		t.Errorf("the call: %s", got)
 	}
 	// The admin socket is there too.
