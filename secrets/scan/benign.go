@@ -130,7 +130,19 @@ func weakPassword(s []byte) bool {
 		return false
 	}
 	var buf [24]byte
-	_, ok := weak[string(lower(buf[:0], s))]
+	l := lower(buf[:0], s)
+	if _, ok := weak[string(l)]; ok {
+		return true
+	}
+	// secret2, test-1
+	n := len(l)
+	for n > 0 && len(l)-n < 2 && isDigit(l[n-1]) {
+		n--
+	}
+	if n < len(l) && n > 0 && (l[n-1] == '-' || l[n-1] == '_') {
+		n--
+	}
+	_, ok := weak[string(l[:n])]
 	return ok
 }
 
@@ -151,14 +163,17 @@ func notSecretForm(s []byte) bool {
 	case bytes.Contains(s, []byte("://")),
 		bytes.HasPrefix(s, []byte("data:")), bytes.HasPrefix(s, []byte("urn:")), bytes.HasPrefix(s, []byte("sha256")), bytes.HasPrefix(s, []byte("sha1")), bytes.HasPrefix(s, []byte("sha512")), bytes.HasPrefix(s, []byte("md5")),
 		bytes.HasPrefix(s, []byte("ssh-")), bytes.HasPrefix(s, []byte("ecdsa-sha2")), bytes.HasPrefix(s, []byte("AAAAB3Nza")), bytes.HasPrefix(s, []byte("AAAAC3Nza")), bytes.HasPrefix(s, []byte("-----BEGIN")), bytes.HasPrefix(s, []byte("MIIBIjAN")), bytes.HasPrefix(s, []byte("MFkwEwYHKoZI")), bytes.HasPrefix(s, []byte("MCowBQYDK2V")), bytes.HasPrefix(s, []byte("MHYwEAYHKoZI")), bytes.HasPrefix(s, []byte("LS0tLS1CRUdJTiBDRVJU")), bytes.HasPrefix(s, []byte("LS0tLS1CRUdJTiBQVUJM")),
-		bytes.HasPrefix(s, []byte("pk_")), bytes.HasPrefix(s, []byte("pk.")), bytes.HasPrefix(s, []byte("pub_")), bytes.HasPrefix(s, []byte("sb_publishable_")), bytes.HasPrefix(s, []byte("phc_")), bytes.HasPrefix(s, []byte("iVBORw0KGgo")), bytes.HasPrefix(s, []byte("/9j/")), bytes.HasPrefix(s, []byte("R0lGOD")):
+		bytes.HasPrefix(s, []byte("pk_")), bytes.HasPrefix(s, []byte("pk.")), bytes.HasPrefix(s, []byte("pub_")), bytes.HasPrefix(s, []byte("age1")), bytes.HasPrefix(s, []byte("sb_publishable_")), bytes.HasPrefix(s, []byte("phc_")), bytes.HasPrefix(s, []byte("iVBORw0KGgo")), bytes.HasPrefix(s, []byte("/9j/")), bytes.HasPrefix(s, []byte("R0lGOD")):
 		return true
 	}
 	if i := bytes.IndexByte(s, '('); i > 0 && bytes.IndexByte(s[i:], ')') > 0 && identifier(s[:i]) && wordy(s[:i]) {
 		return true
 	}
-	if i := bytes.LastIndexByte(s, '.'); i > 0 && len(s)-i <= 6 && fileEnding(s[i+1:]) {
-		return true
+	if i := bytes.LastIndexByte(s, '.'); i > 0 && (len(s)-i <= 6 && fileEnding(s[i+1:]) || len(s) < 48 && len(s)-i > 4 && identifier(s) && isLetter(s[0]) && wordy(s[i+1:])) {
+		return true // a file, a member of a package
+	}
+	if len(s) < 34 && s[0] == '0' && len(s) > 2 && s[1] == 'x' {
+		return true // a number
 	}
 	if bytes.HasPrefix(s, []byte("http")) && bytes.Contains(s, []byte(".")) && wordy(s) {
 		return true

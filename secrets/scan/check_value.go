@@ -92,7 +92,7 @@ func token(s []byte) bool {
 	switch {
 	case c.space > 0 || letters == 0,
 		bytes.ContainsAny(s, "()<>[]{}\\\"'`"), // a piece of a program
-		benignValue(s), notSecretForm(s), ordered(s),
+		benignValue(s), weakPassword(s), notSecretForm(s), ordered(s),
 		isUUID(s), isAddress(s):
 		return false
 	case c.digit == 0 && (len(s) < 16 || c.upper == 0 && len(s) < 24 || c.lower == 0):

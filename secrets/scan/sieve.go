@@ -43,6 +43,9 @@ const (
 // tokenAhead wants a token behind the words.
 func tokenAhead(text []byte, at, after int, reach span) span {
 	to := min(reach.end, after+proseReach)
+	if at >= 7 && bytes.EqualFold(text[at-7:at-1], []byte("public")) {
+		return span{}
+	}
 	if r := tokenRun(text[:to], max(at-1, 0), reach.end); r.end > 0 {
 		return span{max(reach.start, at-proseWords), min(reach.end, r.end+8)}
 	}
