@@ -28,6 +28,10 @@ type Ceiling struct {
 	// named volumes stay allowed.
 	ReadOnly bool `json:"readOnly,omitempty"`
 
+	// Volume is the most bytes that a named volume may hold; a volume without
+	// a size is over it.
+	Volume int64 `json:"volume,omitempty"`
+
 	// Network are the entries of network.allow that a Spec may have: equal
 	// to one of them, or a name below one that begins with "*."; nil: any.
 	// An empty list: none.
@@ -76,6 +80,13 @@ func (c *Ceiling) Check(spec Spec) error {
 	}
 	for _, m := range spec.Mounts {
 		if m.Volume != "" {
+			switch {
+			case c.Volume == 0:
+			case m.Size <= 0:
+				over("mount of volume %s: without a size, of at most %d", m.Volume, c.Volume)
+			case m.Size > c.Volume:
+				over("mount of volume %s: the size %d is more than %d", m.Volume, m.Size, c.Volume)
+			}
 			continue
 		}
 		if c.Mounts != nil && !slices.ContainsFunc(c.Mounts, func(f string) bool { return within(m.Source, f) }) {

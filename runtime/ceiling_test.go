@@ -16,12 +16,13 @@ func TestCeiling(t *testing.T) {
 		Limits:  runtime.Limits{CPUs: 2, Memory: 4 << 30, PIDs: 300, Tmp: 1 << 30, Files: 2048},
 		Mounts:  []string{"/srv", "/data/"},
 		Network: []string{"api.example.com:443", "*.internal.example:8443"},
+		Volume:  16,
 		NoRoot:  true, NoForce: true, ReadOnly: true, Confined: true,
 		Classes: []string{"", "gvisor"},
 	}
 	fine := runtime.Spec{
 		Limits: runtime.Limits{CPUs: 2, Memory: 1}, Class: "gvisor", User: "1000:1000",
-		Mounts:  []runtime.Mount{{Source: "/srv/a", Target: "/a"}, {Source: "/data", Target: "/b"}, {Volume: "v", Target: "/v", Writable: true}},
+		Mounts:  []runtime.Mount{{Source: "/srv/a", Target: "/a"}, {Source: "/data", Target: "/b"}, {Volume: "v", Target: "/v", Writable: true, Size: 16}},
 		Network: runtime.Network{Allow: []string{"API.example.com:443", "x.internal.example:8443"}},
 	}
 	if err := c.Check(fine); err != nil {
@@ -40,7 +41,9 @@ func TestCeiling(t *testing.T) {
 		"network.allow *.example:8443: only":        {Network: runtime.Network{Allow: []string{"*.example:8443"}}},
 		"network.allow api.example.com:80: only":    {Network: runtime.Network{Allow: []string{"api.example.com:80"}}},
 		"user 0":                                    {User: "0"}, "user 1:0": {User: "1:0"},
-		`class "kata": only`: {Class: "kata"}, "unconfined": {Unconfined: true}, "writableRoot": {WritableRoot: true},
+		"mount of volume v: the size 17 is more than 16":   {Mounts: []runtime.Mount{{Volume: "v", Target: "/v", Size: 17}}},
+		"mount of volume w: without a size, of at most 16": {Mounts: []runtime.Mount{{Volume: "w", Target: "/v"}}},
+		`class "kata": only`:                               {Class: "kata"}, "unconfined": {Unconfined: true}, "writableRoot": {WritableRoot: true},
 	} {
 		err := c.Check(spec)
 		if !errors.Is(err, runtime.ErrCeiling) || !strings.Contains(err.Error(), want) {

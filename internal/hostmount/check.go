@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/gatehouse-mcp/gatehouse/runtime"
@@ -11,6 +12,14 @@ import (
 
 // reserved are the places inside that are the driver's own.
 var reserved = []string{"/proc", "/sys", "/dev"}
+
+// leastSize is what a volume with a size has at least, in bytes.
+const leastSize = 16 << 20
+
+// Sized tells whether one of mounts is a volume with a size.
+func Sized(mounts []runtime.Mount) bool {
+	return slices.ContainsFunc(mounts, func(m runtime.Mount) bool { return m.Volume != "" && m.Size > 0 })
+}
 
 // Check returns every fault of mounts that shows without looking at the host:
 // a source or volume that is missing or malformed, a target that is not
@@ -41,6 +50,12 @@ func check(m runtime.Mount) error {
 		return errors.New("the name of a volume is 1 to 64 of a-z, 0-9, '.', '_' and '-', and does not begin with '.'")
 	case m.Volume != "" && m.Force:
 		return errors.New("a volume needs no force")
+	case m.Size != 0 && m.Volume == "":
+		return errors.New("the size is one of a volume, and this is none")
+	case m.Size < 0:
+		return fmt.Errorf("the size %d is negative; 0 is no bound", m.Size)
+	case m.Size > 0 && m.Size < leastSize:
+		return fmt.Errorf("the size %d is less than %d, which the file system of a volume needs", m.Size, leastSize)
 	case m.Source != "" && !path.IsAbs(m.Source):
 		return errors.New("the source is not absolute")
 	case strings.ContainsRune(m.Source, 0):

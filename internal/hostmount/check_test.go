@@ -34,6 +34,10 @@ func TestCheck(t *testing.T) {
 		{runtime.Mount{Volume: "Ä", Target: "/v"}, "name of a volume"},
 		{runtime.Mount{Volume: strings.Repeat("a", 65), Target: "/v"}, "name of a volume"},
 		{runtime.Mount{Volume: "a", Target: "/v", Force: true}, "no force"},
+		{runtime.Mount{Volume: "a", Target: "/v", Size: 16 << 20}, ""},
+		{runtime.Mount{Volume: "a", Target: "/v", Size: 16<<20 - 1}, "less than 16777216"},
+		{runtime.Mount{Volume: "a", Target: "/v", Size: -1}, "negative"},
+		{runtime.Mount{Source: "/a", Target: "/v", Size: 16 << 20}, "one of a volume"},
 	} {
 		err := Check([]runtime.Mount{test.m})
 		switch {

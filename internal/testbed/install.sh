@@ -42,6 +42,7 @@ debian() {
   command -v git >/dev/null || missing+=(git)
   command -v g++ >/dev/null || missing+=(g++)
   command -v ps >/dev/null || missing+=(procps)
+  command -v mkfs.ext4 >/dev/null || [ -x /sbin/mkfs.ext4 ] || missing+=(e2fsprogs)
   [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
   if ! done_with npm "$npm_sum"; then
     command -v node >/dev/null || missing+=(nodejs)

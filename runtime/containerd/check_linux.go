@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/hostmount"
+	"github.com/gatehouse-mcp/gatehouse/internal/volume"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
 	"github.com/gatehouse-mcp/gatehouse/runtime/egress"
 )
@@ -67,6 +68,13 @@ func (r *Runtime) check(spec runtime.Spec) (reference, Class, error) {
 	}
 	if err := hostmount.Check(spec.Mounts); err != nil {
 		errs = append(errs, err)
+	}
+	if hostmount.Sized(spec.Mounts) {
+		if class.UserKernel {
+			fault("the size of a volume in class %q %w: its kernel mounts no devices of the host; use another class, or leave the size out", spec.Class, runtime.ErrCannotEnforce)
+		} else if err := volume.Able(); err != nil {
+			fault("%w", err)
+		}
 	}
 	if _, err := egress.ParseRules(spec.Network.Allow); err != nil {
 		fault("network.allow: %w", err)

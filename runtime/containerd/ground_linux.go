@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	imagespec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"github.com/gatehouse-mcp/gatehouse/runtime"
@@ -122,9 +123,7 @@ func (m *mounts) holds(d directory) error {
 	fail := func(err error) error {
 		return fmt.Errorf("the working directory %s is not in what is mounted at %s: make it there (a symbolic link does not do), or give another dir: %w", d.path, in.Destination, err)
 	}
-	top, err := unix.Openat2(unix.AT_FDCWD, in.Source, &unix.OpenHow{
-		Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS,
-	})
+	top, err := m.top(in)
 	if err != nil {
 		return fail(err)
 	}
@@ -136,6 +135,18 @@ func (m *mounts) holds(d directory) error {
 		return fail(err)
 	}
 	return unix.Close(fd)
+}
+
+// top opens the folder that a mount shows.
+func (m *mounts) top(in specs.Mount) (int, error) {
+	for _, s := range m.sources {
+		if s.mount.Target == in.Destination && s.mount.Size > 0 { // its source is a device
+			return unix.FcntlInt(s.file.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+		}
+	}
+	return unix.Openat2(unix.AT_FDCWD, in.Source, &unix.OpenHow{
+		Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS,
+	})
 }
 
 func workingDirectory(spec runtime.Spec, c imagespec.ImageConfig) string {

@@ -1,6 +1,8 @@
 package containerd
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -50,7 +52,7 @@ func bind(source, target string, writable bool, class Class) specs.Mount {
 }
 
 // mounts opens the sources and volumes of a Spec.
-func (r *Runtime) mounts(spec runtime.Spec, u user, class Class) (_ *mounts, err error) {
+func (r *Runtime) mounts(ctx context.Context, spec runtime.Spec, u user, class Class) (_ *mounts, err error) {
 	m := &mounts{}
 	defer func() {
 		if err != nil {
@@ -71,15 +73,35 @@ func (r *Runtime) mounts(spec runtime.Spec, u user, class Class) (_ *mounts, err
 			m.list = append(m.list, bind(want.Source, want.Target, want.Writable, class))
 			continue
 		}
-		p := volume.Path(r.owner.State, spec.Name, spec.Owner, want.Volume)
-		f, err := volume.Open(r.owner.State, p, volume.Give{UID: int(u.uid), GID: int(u.gid)})
-		if err != nil {
+		if err := m.volume(ctx, r.owner.State, spec, want, u, class); err != nil {
 			return nil, fmt.Errorf("mount of volume %s at %s: %w", want.Volume, want.Target, err)
 		}
-		_ = f.Close()
-		m.list = append(m.list, bind(p, want.Target, true, class))
 	}
 	return m, nil
+}
+
+// volume opens a volume. One with a size is mounted from its device, which
+// whoever makes the container finds wherever it sees the host's /dev.
+func (m *mounts) volume(ctx context.Context, state string, spec runtime.Spec, want runtime.Mount, u user, class Class) error {
+	p := volume.Path(state, spec.Name, spec.Owner, want.Volume)
+	to := volume.Give{UID: int(u.uid), GID: int(u.gid)}
+	if want.Size == 0 {
+		f, err := volume.Open(state, p, to)
+		if err != nil {
+			return err
+		}
+		m.list = append(m.list, bind(p, want.Target, true, class))
+		return f.Close()
+	}
+	v, err := volume.OpenSized(ctx, state, p, want.Size, to)
+	if err != nil {
+		return err
+	}
+	m.sources = append(m.sources, hostSource{want, v.Root})
+	m.list = append(m.list, specs.Mount{
+		Destination: want.Target, Type: volume.Kind, Source: v.Device, Options: []string{"nosuid", "nodev", "rw"},
+	})
+	return nil
 }
 
 // overlap tells whether one of two folders lies in the other.
@@ -102,7 +124,7 @@ func (m *mounts) verify(roots []string) error {
 			return err == nil && got.Dev == want.Dev && got.Ino == want.Ino && got.Mode&unix.S_IFMT == want.Mode&unix.S_IFMT
 		})
 		if !ok {
-			return fmt.Errorf("mount of %s at %s %w: what is mounted there could not be seen to be what was checked; it was moved meanwhile, containerd sees other mounts, or the runtime class hides what it mounts", s.mount.Source, s.mount.Target, runtime.ErrCannotEnforce)
+			return fmt.Errorf("mount of %s at %s %w: what is mounted there could not be seen to be what was checked; it was moved meanwhile, containerd sees other mounts, or the runtime class hides what it mounts", cmp.Or(s.mount.Source, "volume "+s.mount.Volume), s.mount.Target, runtime.ErrCannotEnforce)
 		}
 	}
 	return nil

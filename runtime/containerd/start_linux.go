@@ -180,7 +180,7 @@ func (r *Runtime) launch(ctx context.Context, spec runtime.Spec, class Class, wh
 	if err := i.network(ctx, &p); err != nil {
 		return nil, err
 	}
-	m, err := r.mounts(spec, p.user, class)
+	m, err := r.mounts(ctx, spec, p.user, class)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/hostmount"
+	"github.com/gatehouse-mcp/gatehouse/internal/volume"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
 	"github.com/gatehouse-mcp/gatehouse/runtime/egress"
 )
@@ -72,6 +73,13 @@ func (r *Runtime) check(spec runtime.Spec) error {
 	}
 	if err := hostmount.Check(spec.Mounts); err != nil {
 		errs = append(errs, err)
+	}
+	if hostmount.Sized(spec.Mounts) {
+		if !r.root {
+			refuse("the size of a volume", "without root nobody can mount its file system; run the gateway as root, or leave the size out")
+		} else if err := volume.Able(); err != nil {
+			wrong("%w", err)
+		}
 	}
 	if _, _, err := user(spec); err != nil {
 		errs = append(errs, err)

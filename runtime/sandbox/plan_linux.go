@@ -40,6 +40,7 @@ const (
 	cover      kind = "cover" // a made file in the place of one that is there
 	alias      kind = "alias" // a made file, over one that is there
 	bind       kind = "bind"
+	disk       kind = "disk" // the file system of a device
 	device     kind = "device"
 	tmpfs      kind = "tmpfs"
 	procfs     kind = "proc"
@@ -52,7 +53,7 @@ func (s step) String() string {
 	switch s.Kind {
 	case makeLink:
 		out += " -> " + s.Source
-	case bind, device, alias:
+	case bind, disk, device, alias:
 		out += " = " + s.Source
 		if s.Writable {
 			out += " (writable)"
@@ -196,6 +197,7 @@ type shown struct {
 	file       bool
 	writable   bool
 	dev, inode uint64
+	device     string // that has it as its file system; source is for us alone then
 }
 
 // binds plans what is shown. What lies in another is mounted after it, and
@@ -212,6 +214,9 @@ func (h host) binds(all []shown) ([]step, error) {
 		st := step{
 			Kind: bind, Target: s.target, Source: s.source, File: s.file,
 			Writable: s.writable, Dev: s.dev, Inode: s.inode,
+		}
+		if s.device != "" {
+			st.Kind, st.Source = disk, s.device
 		}
 		outer, ok := holder(all[:i], s.target)
 		if ok || !h.image && inSystem(s.target) {

@@ -11,6 +11,9 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/hostmount"
+	"github.com/gatehouse-mcp/gatehouse/internal/volume"
 )
 
 // Paths of /proc that tell too much or change the machine, as the runtimes of
@@ -42,10 +45,10 @@ func buildRoot(steps []step) error {
 	var r root
 	var err error
 	// The kernel gives a new /proc only to who sees the old one.
-	if r.proc, err = newMount("proc", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC); err != nil {
+	if r.proc, err = hostmount.New("proc", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC); err != nil {
 		return fmt.Errorf("mounting /proc: %w", err)
 	}
-	if r.fd, err = newMount("tmpfs", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV, "mode", "755", "size", "4m", "nr_inodes", "4096"); err != nil {
+	if r.fd, err = hostmount.New("tmpfs", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV, "mode", "755", "size", "4m", "nr_inodes", "4096"); err != nil {
 		return fmt.Errorf("mounting the root: %w", err)
 	}
 	// It needs a place until it is the root; nothing of /proc is mounted.
@@ -91,6 +94,8 @@ func (r *root) take(s step) error {
 		return r.cover(s)
 	case alias:
 		return r.alias(s)
+	case disk:
+		return r.disk(s)
 	case bind:
 		return r.bind(s, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV)
 	case device:
@@ -98,14 +103,14 @@ func (r *root) take(s step) error {
 		return r.bind(s, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC)
 	case tmpfs:
 		inodes := max(s.Size>>12, 64)
-		fd, err := newMount("tmpfs", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC,
+		fd, err := hostmount.New("tmpfs", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC,
 			"mode", "1777", "size", strconv.FormatInt(s.Size, 10), "nr_inodes", strconv.FormatInt(inodes, 10))
 		if err != nil {
 			return err
 		}
 		return r.place(fd, s)
 	case terminals:
-		fd, err := newMount("devpts", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC,
+		fd, err := hostmount.New("devpts", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC,
 			"newinstance", "", "ptmxmode", "0666", "mode", "0620", "max", strconv.Itoa(terminalCount))
 		if err != nil {
 			return err
@@ -160,7 +165,7 @@ func (r *root) coverProc(at string) error {
 			}
 			continue
 		}
-		fd, err := newMount("tmpfs", unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC, "mode", "555", "size", "4k")
+		fd, err := hostmount.New("tmpfs", unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC, "mode", "555", "size", "4k")
 		if err != nil {
 			return err
 		}
@@ -304,6 +309,24 @@ func (r *root) bind(s step, attributes uint64) error {
 	return r.place(fd, s)
 }
 
+// disk shows the file system of a device, which must be the one that was
+// checked.
+func (r *root) disk(s step) error {
+	fd, err := hostmount.New(volume.Kind, volume.Attributes, "source", s.Source)
+	if err != nil {
+		return err
+	}
+	var st unix.Stat_t
+	if err = unix.Fstat(fd, &st); err == nil && (uint64(st.Dev) != s.Dev || st.Ino != s.Inode) {
+		err = fmt.Errorf("%s was replaced after it was checked", s.Source)
+	}
+	if err != nil {
+		_ = unix.Close(fd)
+		return err
+	}
+	return r.place(fd, s)
+}
+
 // absolute opens a path of the host without following any link.
 func absolute(p string) (int, error) {
 	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS}
@@ -335,31 +358,6 @@ func (r *root) place(fd int, s step) error {
 	}
 	defer unix.Close(target)
 	return os.NewSyscallError("move_mount", unix.MoveMount(fd, "", target, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH))
-}
-
-// newMount makes a file system without a place. Options are names and values;
-// one without a value is a flag.
-func newMount(kind string, attributes int, options ...string) (int, error) {
-	fd, err := unix.Fsopen(kind, unix.FSOPEN_CLOEXEC)
-	if err != nil {
-		return -1, os.NewSyscallError("fsopen", err)
-	}
-	defer unix.Close(fd)
-	for i := 0; i < len(options); i += 2 {
-		if options[i+1] == "" {
-			err = unix.FsconfigSetFlag(fd, options[i])
-		} else {
-			err = unix.FsconfigSetString(fd, options[i], options[i+1])
-		}
-		if err != nil {
-			return -1, fmt.Errorf("fsconfig %s of %s: %w", options[i], kind, err)
-		}
-	}
-	if err := unix.FsconfigCreate(fd); err != nil {
-		return -1, fmt.Errorf("fsconfig of %s: %w", kind, err)
-	}
-	m, err := unix.Fsmount(fd, unix.FSMOUNT_CLOEXEC, attributes)
-	return m, os.NewSyscallError("fsmount", err)
 }
 
 func setattr(fd int, p string, flags uint, set uint64) error {

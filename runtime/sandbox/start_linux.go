@@ -112,7 +112,7 @@ func (r *Runtime) order(ctx context.Context, spec runtime.Spec) (o *order, held 
 	for name, v := range spec.Env {
 		o.env[name] = v.Reveal()
 	}
-	mounts, held, err := r.mounts(spec, o.UID, o.GID)
+	mounts, held, err := r.mounts(ctx, spec, o.UID, o.GID)
 	if err != nil {
 		return o, held, err
 	}
@@ -134,12 +134,12 @@ func (r *Runtime) order(ctx context.Context, spec runtime.Spec) (o *order, held 
 }
 
 // mounts opens what the Spec mounts.
-func (r *Runtime) mounts(spec runtime.Spec, uid, gid int) (mounts []shown, held []*os.File, err error) {
+func (r *Runtime) mounts(ctx context.Context, spec runtime.Spec, uid, gid int) (mounts []shown, held []*os.File, err error) {
 	for _, m := range spec.Mounts {
 		var f *os.File
-		source := m.Source
+		source, device := m.Source, ""
 		if m.Volume != "" {
-			f, source, err = r.volume(spec, m, uid, gid)
+			f, source, device, err = r.volume(ctx, spec, m, uid, gid)
 			m.Writable = true
 		} else if f, err = hostmount.Open(m); err == nil && !m.Force && overlaps(path.Clean(m.Source), r.owner.State) {
 			held = append(held, f)
@@ -153,7 +153,7 @@ func (r *Runtime) mounts(spec runtime.Spec, uid, gid int) (mounts []shown, held 
 		if err != nil {
 			return nil, held, err
 		}
-		s := shown{target: m.Target, source: path.Clean(source), file: !info.IsDir(), writable: m.Writable}
+		s := shown{target: m.Target, source: path.Clean(source), file: !info.IsDir(), writable: m.Writable, device: device}
 		if s.dev, s.inode, err = identity(f); err != nil {
 			return nil, held, err
 		}
