@@ -98,6 +98,7 @@ func nothingOf(t testing.TB, d *testbed.Daemon, r *Runtime) {
 	if dirs := cgroups(r.owner.ID); len(dirs) > 0 {
 		t.Errorf("left behind: %v", dirs)
 	}
+	testbed.NoLoopDevices(t, r.owner.State)
 	for _, m := range d.Mounts() {
 		if strings.Contains(m, "/"+r.o.Namespace+"/") {
 			t.Errorf("left behind: mount %s", m)

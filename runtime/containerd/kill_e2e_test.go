@@ -20,6 +20,7 @@ import (
 	"github.com/containerd/containerd/v2/core/snapshots"
 	"golang.org/x/sys/unix"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/testbed"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
 )
 
@@ -168,7 +169,7 @@ func TestOtherMounts(t *testing.T) {
 	d := bed.Containerd(t)
 	dir := t.TempDir()
 	spec := probe(t)
-	spec.Mounts = []runtime.Mount{{Source: dir, Target: "/mnt/x"}, {Volume: "v", Target: "/mnt/v"}}
+	spec.Mounts = []runtime.Mount{{Source: dir, Target: "/mnt/x"}, {Volume: "v", Target: "/mnt/v"}, {Volume: "w", Target: "/mnt/w", Size: volumeSize}}
 	o := orderOf(t.TempDir(), options(d), spec, 1)
 	o.Own = true
 	startChild(t, o).close(t)
@@ -195,6 +196,7 @@ func TestReap(t *testing.T) {
 			d := bed.Containerd(t)
 			state := t.TempDir()
 			spec := probe(t)
+			spec.Mounts = []runtime.Mount{{Volume: "v", Target: "/data", Size: volumeSize}}
 			o := options(d)
 			o.ShareShims = share
 			const many = 10
@@ -237,6 +239,9 @@ func TestReap(t *testing.T) {
 					t.Errorf("left behind: %s", f)
 				}
 			}
+			if all := testbed.LoopDevices(state); len(all) != 1 {
+				t.Errorf("the volume of a dead and a living gateway has the devices %q", all)
+			}
 			for _, c := range []*child{living, stranger} {
 				if b, s, l := belongings(t, r, c.id); b != 2 || s != 2 || l != 1 {
 					t.Errorf("a living gateway has %d containers, %d snapshots, %d leases", b, s, l)
@@ -249,6 +254,7 @@ func TestReap(t *testing.T) {
 			if removed, err := r.Reap(bounded(t)); err != nil || len(removed) > 0 {
 				t.Errorf("there was nothing to remove, and %v was, %v", removed, err)
 			}
+			testbed.NoLoopDevices(t, r.owner.State)
 		})
 	}
 }

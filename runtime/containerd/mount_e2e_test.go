@@ -77,14 +77,20 @@ func TestPublishedServers(t *testing.T) {
 	}
 }
 
-// ask has the probe do something with a text.
-func ask(t *testing.T, i runtime.Instance, method, arg string) (string, error) {
+// message asks the probe to do something with a text.
+func message(t *testing.T, method, arg string) *transport.Message {
 	t.Helper()
 	raw, err := json.Marshal(map[string]string{"arg": arg})
 	if err != nil {
 		t.Fatal(err)
 	}
-	reply, err := i.Conn().Call(bounded(t), &transport.Message{ID: json.RawMessage("1"), Method: method, Params: raw}, nil)
+	return &transport.Message{ID: json.RawMessage("1"), Method: method, Params: raw}
+}
+
+// ask has the probe do something with a text.
+func ask(t *testing.T, i runtime.Instance, method, arg string) (string, error) {
+	t.Helper()
+	reply, err := i.Conn().Call(bounded(t), message(t, method, arg), nil)
 	if err != nil {
 		return "", err
 	}

@@ -3,6 +3,7 @@ package runtimetest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -155,6 +156,10 @@ func do(ctx context.Context, method, text string, number int, version string) (a
 			return nil, err
 		}
 		return nil, os.Remove(text)
+	case "probe/fill": // a file, which stays
+		return fill(text)
+	case "probe/append":
+		return nil, appendTo(text)
 	case "probe/read":
 		b, err := os.ReadFile(text)
 		return string(b), err
@@ -172,6 +177,34 @@ func pidOf(c *exec.Cmd, err error) (string, error) {
 		return "", err
 	}
 	return fmt.Sprint(c.Process.Pid), nil
+}
+
+// mostFilled bounds what the probe writes to a disk, in bytes.
+const mostFilled = 256 << 20
+
+// fill writes to a file until no more fits, and tells how many bytes did.
+func fill(path string) (n int, err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	for b := make([]byte, 64<<10); n < mostFilled; {
+		k, err := f.Write(b)
+		if n += k; err != nil {
+			break
+		}
+	}
+	return n, nil
+}
+
+// appendTo adds a line to a file.
+func appendTo(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(fprint(f, "probe"), f.Close())
 }
 
 // touch uses memory, and tells how many bytes it had when it was done.

@@ -72,7 +72,8 @@ func Runtime(t *testing.T, c Config) {
 		{"Stubborn", s.stubborn}, {"Children", s.children},
 		{"LimitMemory", s.limitMemory}, {"LimitPIDs", s.limitPIDs}, {"LimitCPUs", s.limitCPUs},
 		{"NetworkNone", s.networkNone}, {"NetworkAllow", s.networkAllow},
-		{"MountReadOnly", s.mountReadOnly}, {"MountWritable", s.mountWritable}, {"User", s.user}, {"Zero", s.zero},
+		{"MountReadOnly", s.mountReadOnly}, {"MountWritable", s.mountWritable},
+		{"VolumeSize", s.volumeSize}, {"User", s.user}, {"Zero", s.zero},
 	} {
 		t.Run(test.name, test.run)
 	}
@@ -441,6 +442,42 @@ func (s *suite) mountWritable(t *testing.T) {
 	}
 	if err := ask(t, i, "probe/write", file, nil); err != nil {
 		t.Errorf("writing to a writable mount: %v", err)
+	}
+}
+
+// volumeSize: a volume with a size holds no more, and keeps what it has.
+func (s *suite) volumeSize(t *testing.T) {
+	const size, target = 24 << 20, "/mnt/probe"
+	sized := func(spec *runtime.Spec) {
+		spec.Mounts = append(spec.Mounts, runtime.Mount{Volume: "runtimetest-size", Target: target, Size: size})
+	}
+	i := s.enforced(t, sized)
+	if i == nil {
+		return
+	}
+	if err := ask(t, i, "probe/append", target+"/kept", nil); err != nil {
+		t.Fatalf("writing to a volume: %v", err)
+	}
+	var n int
+	if err := ask(t, i, "probe/fill", target+"/full", &n); err != nil || n > size || n < size/4 {
+		t.Errorf("%d bytes fitted into a volume of %d, %v", n, size, err)
+	}
+	other := s.must(t, sized) // at the same time
+	for _, i := range []runtime.Instance{i, other} {
+		var kept string
+		if err := ask(t, i, "probe/read", target+"/kept", &kept); err != nil || kept != "probe\n" {
+			t.Errorf("a full volume has kept %q, %v", kept, err)
+		}
+	}
+	var more int // what the file system had put aside
+	if err := ask(t, other, "probe/fill", target+"/more", &more); err != nil || n+more > size {
+		t.Errorf("%d and %d bytes of two instances fitted into a volume of %d, %v", n, more, size, err)
+	}
+	stop(bounded(t), t, other)
+	stop(bounded(t), t, i)
+	var kept string
+	if err := ask(t, s.must(t, sized), "probe/read", target+"/kept", &kept); err != nil || kept != "probe\n" {
+		t.Errorf("the next instance reads %q, %v", kept, err)
 	}
 }
 

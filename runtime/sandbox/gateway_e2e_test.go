@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	bed "github.com/gatehouse-mcp/gatehouse/internal/testbed"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
 )
 
@@ -24,8 +25,8 @@ const (
 	withoutInitArg = "gateway-without-init"
 )
 
-// gateway starts three servers that leave detached processes about, tells
-// their processes, and waits to be killed.
+// gateway starts three servers that share a volume and leave detached processes
+// about, tells their processes, and waits to be killed.
 func gateway(state string) {
 	r, err := New(state, nil)
 	if err != nil {
@@ -33,7 +34,7 @@ func gateway(state string) {
 		return
 	}
 	for range 3 {
-		i, err := r.Start(context.Background(), probe())
+		i, err := r.Start(context.Background(), sized(""))
 		if err != nil {
 			fmt.Println("error", err)
 			return
@@ -145,6 +146,7 @@ func TestKilledGatewayLeavesNothing(t *testing.T) {
 		if left := folders(t, r); len(left) > 0 {
 			t.Errorf("left behind: %q", left)
 		}
+		bed.NoLoopDevices(t, r.owner.State)
 	})
 	mine := started(t, r, probe())
 	before := len(folders(t, r))
@@ -176,6 +178,9 @@ func TestKilledGatewayLeavesNothing(t *testing.T) {
 	}
 	if after := len(folders(t, r)); after != before+(with-before)/2 {
 		t.Errorf("%d control groups before, %d with two gateways, %d after one was killed", before, with, after)
+	}
+	if d := bed.LoopDevices(r.owner.State); len(d) != 1 {
+		t.Errorf("the volume of a dead and a living gateway has the devices %q", d)
 	}
 	for _, pid := range livingPIDs {
 		if !runs(pid) {

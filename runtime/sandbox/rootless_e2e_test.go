@@ -49,6 +49,7 @@ func rootless(state, group string) {
 	for _, change := range []func(*runtime.Spec){
 		func(s *runtime.Spec) { s.User = "12345" },
 		func(s *runtime.Spec) { s.Port = 80 },
+		func(s *runtime.Spec) { s.Mounts = sized("").Mounts },
 		func(s *runtime.Spec) { s.Network.Allow = []string{"example.com:443"} },
 	} {
 		spec := hostileSpec()
@@ -179,7 +180,7 @@ func TestRootlessWithDelegatedLimits(t *testing.T) {
 	if !strings.Contains(v.Description, "user namespace") {
 		t.Errorf("it describes itself as %q", v.Description)
 	}
-	if len(v.Refusals) != 3 {
+	if len(v.Refusals) != 4 {
 		t.Errorf("it refused %q", v.Refusals)
 	}
 	checkView(t, v.View)

@@ -1,0 +1,99 @@
+//go:build e2e && linux
+
+package containerd
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/testbed"
+	"github.com/gatehouse-mcp/gatehouse/runtime"
+	"github.com/gatehouse-mcp/gatehouse/runtime/runtimetest"
+)
+
+const volumeSize = 32 << 20
+
+// sized is the probe with a volume of volumeSize at /data.
+func sized(t *testing.T, owner string) runtime.Spec {
+	s := probe(t)
+	s.Owner, s.Args = owner, []string{runtimetest.ProbeArg}
+	s.Mounts = []runtime.Mount{{Volume: "state", Target: "/data", Size: volumeSize}}
+	return s
+}
+
+// TestVolumeSize: one server fills its volume; that is felt by those who share
+// it alone, in whatever gateway, and outlives instance and gateway.
+func TestVolumeSize(t *testing.T) {
+	d := bed.Containerd(t)
+	state := t.TempDir()
+	gateways := [2]*Runtime{}
+	for n := range gateways {
+		r, err := New(state, options(d))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		gateways[n] = r
+	}
+	r := gateways[0]
+	filler, shares, other := start(t, r, sized(t, "alice")), start(t, gateways[1], sized(t, "alice")), start(t, r, sized(t, "bob"))
+	if all := testbed.LoopDevices(r.owner.State); len(all) != 2 {
+		t.Errorf("two volumes have the devices %q", all)
+	}
+	if _, err := ask(t, shares, "probe/append", "/data/kept"); err != nil {
+		t.Errorf("writing to a volume: %v", err)
+	}
+	reply, err := filler.Conn().Call(bounded(t), message(t, "probe/fill", "/data/full"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, _ := strconv.Atoi(string(reply.Result)); n < volumeSize/2 || n > volumeSize {
+		t.Errorf("%s bytes fitted into %d", reply.Result, volumeSize)
+	}
+	for _, i := range []runtime.Instance{filler, shares} {
+		if got, err := ask(t, i, "probe/read", "/data/kept"); err != nil || got != "probe\n" {
+			t.Errorf("got %q, %v", got, err)
+		}
+	}
+	if _, err := ask(t, other, "probe/append", "/data/kept"); err != nil {
+		t.Errorf("another owner: %v", err)
+	}
+	for _, r := range gateways {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	nothingOf(t, d, r)
+
+	if r, err = New(state, options(d)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+		nothingOf(t, d, r)
+	})
+	spec := sized(t, "alice")
+	spec.Mounts[0].Size *= 2
+	spec.Dir = "/data"
+	next := start(t, r, spec)
+	if got, err := ask(t, next, "probe/dir", ""); err != nil || got != "/data" {
+		t.Errorf("it works in %q, %v", got, err)
+	}
+	if got, err := ask(t, next, "probe/read", "/data/kept"); err != nil || got != "probe\n" {
+		t.Errorf("the next gateway reads %q, %v", got, err)
+	}
+	if _, err := ask(t, next, "probe/append", "/data/more"); err != nil {
+		t.Errorf("it has grown: %v", err)
+	}
+	spec.Dir = "/data/none"
+	if _, err := r.Start(bounded(t), spec); err == nil || !strings.Contains(err.Error(), "the working directory /data/none is not in what is mounted at /data") {
+		t.Errorf("a working directory that is not there: %v", err)
+	}
+	spec.Mounts[0].Size = volumeSize
+	if _, err := r.Start(bounded(t), spec); err == nil || !strings.Contains(err.Error(), "mount of volume state at /data: the volume has a size of 67108864 bytes, and cannot shrink") {
+		t.Errorf("with a smaller size: %v", err)
+	}
+}
