@@ -21,6 +21,7 @@ type limits struct {
 type mount struct {
 	Source   string `doc:"Folder or file of this machine. A relative path starts at the file's folder."`
 	Volume   string `doc:"Name of a volume that is kept for the server, instead of source."`
+	Size     int64  `config:"size,bytes" doc:"What the volume holds at most, such as 1GiB; 16MiB or more. It can be raised later. Default: as much as the disk."`
 	Target   string `required:"true" doc:"Where the server finds it."`
 	Writable bool   `doc:"Let the server write to it; a volume it always may."`
 	Force    bool   `doc:"Allow a source that is a sensitive place, such as /etc or a folder with keys."`
@@ -68,9 +69,13 @@ func (s *serverLoader) confine(n node, c *confinement, spec *runtime.Spec) {
 			s.dec.Fault(at, "one of source and volume is needed")
 		case m.Volume != "" && m.Force:
 			s.dec.Fault(at, "force is for a source")
+		case m.Volume == "" && at.Get("size").Present():
+			s.dec.Fault(at.Get("size"), "a size is for a volume")
+		case m.Size <= 0 && at.Get("size").Present():
+			s.dec.Fault(at.Get("size"), "must be more than 0: leave it out for as much as the disk")
 		}
 		spec.Mounts = append(spec.Mounts, runtime.Mount{
-			Source: s.inFolder(m.Source), Volume: m.Volume, Target: m.Target, Writable: m.Writable, Force: m.Force,
+			Source: s.inFolder(m.Source), Volume: m.Volume, Size: m.Size, Target: m.Target, Writable: m.Writable, Force: m.Force,
 		})
 	}
 	spec.User, spec.Class, spec.Port, spec.Path, spec.WritableRoot = c.User, c.Class, c.Port, c.Path, c.WritableRoot
@@ -170,6 +175,7 @@ type runtimeKeys struct {
 type ceiling struct {
 	Limits   limits   `doc:"The most of each limit. Default: no bound."`
 	Mounts   []string `doc:"Folders below which the sources of mounts may lie. Default: anywhere that is not sensitive."`
+	Volume   int64    `config:"volume,bytes" doc:"The most that a volume may hold; one without a size is refused then. Default: no bound."`
 	ReadOnly bool     `doc:"Refuse writable mounts and a writable root."`
 	Network  []string `doc:"What network.allow may name; *.suffix stands for all names below it. Default: anything."`
 	NoRoot   bool     `doc:"Refuse the user 0."`
@@ -181,6 +187,6 @@ func (c *ceiling) of() runtime.Ceiling {
 	l := c.Limits
 	return runtime.Ceiling{
 		Limits: runtime.Limits{CPUs: l.CPUs, Memory: l.Memory, PIDs: l.PIDs, Tmp: l.Tmp, Files: l.Files},
-		Mounts: c.Mounts, ReadOnly: c.ReadOnly, Network: c.Network, NoRoot: c.NoRoot, NoForce: c.NoForce, Classes: c.Classes,
+		Mounts: c.Mounts, Volume: c.Volume, ReadOnly: c.ReadOnly, Network: c.Network, NoRoot: c.NoRoot, NoForce: c.NoForce, Classes: c.Classes,
 	}
 }

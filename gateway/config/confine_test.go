@@ -27,7 +27,7 @@ servers:
     network: {allow: ["api.example.com:443"]}
     mounts:
       - {source: docs, target: /docs}
-      - {volume: data, target: /data, writable: true}
+      - {volume: data, size: 1GiB, target: /data, writable: true}
       - {source: /etc/hosts, target: /h, force: true}
     user: "1000:1000"
     class: gvisor
@@ -45,7 +45,7 @@ servers:
 			Network: runtime.Network{Allow: []string{"api.example.com:443"}},
 			Mounts: []runtime.Mount{
 				{Source: filepath.Join(filepath.Dir(cfg.Path), "docs"), Target: "/docs"},
-				{Volume: "data", Target: "/data", Writable: true}, {Source: "/etc/hosts", Target: "/h", Force: true},
+				{Volume: "data", Size: 1 << 30, Target: "/data", Writable: true}, {Source: "/etc/hosts", Target: "/h", Force: true},
 			},
 		},
 		{Name: "b", Command: []string{"prog", "arg"}, Dir: "/srv", Limits: runtime.Limits{Memory: 1 << 30}},

@@ -46,7 +46,7 @@
 //	    network: {allow: ["api.example.com:443", "*.example.org:443"]}   # none is the default
 //	    mounts:
 //	      - {source: /srv/docs, target: /docs}
-//	      - {volume: index, target: /var/index, writable: true}
+//	      - {volume: index, size: 1GiB, target: /var/index}
 //	    user: "1000:1000"
 //	    class: gvisor
 //	    warm: 2                     # kept started for whoever comes next
@@ -55,7 +55,7 @@
 //	    maxLine: 16MiB
 //	unprefixed: files               # its tools keep their bare names
 //	secrets: {vault: {kind: vault, address: …}}
-//	runtime: {driver: containerd, namespace: mcp, confine: all, ceiling: {limits: {memory: 4GiB}}}
+//	runtime: {driver: containerd, namespace: mcp, confine: all, ceiling: {limits: {memory: 4GiB}, volume: 10GiB}}
 //	profiles:                       # serve one of them instead of all servers
 //	  review:
 //	    servers:
