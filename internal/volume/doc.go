@@ -15,7 +15,8 @@
 // and by the name of its device in the mount namespace of each instance. The
 // kernel has one file system for one device however often that is mounted, and
 // the loop device goes with its last user. So whoever is killed leaves
-// nothing, and there are no users to be counted.
+// nothing, and there are no users to be counted. The exception is who can be
+// told nothing but a path of the host ([Sized.Place]).
 //
 // What must never happen is a second loop device for one image, whose file
 // system would not know of the first one's. Whoever wants a device takes the

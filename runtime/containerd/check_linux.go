@@ -70,9 +70,7 @@ func (r *Runtime) check(spec runtime.Spec) (reference, Class, error) {
 		errs = append(errs, err)
 	}
 	if hostmount.Sized(spec.Mounts) {
-		if class.UserKernel {
-			fault("the size of a volume in class %q %w: its kernel mounts no devices of the host; use another class, or leave the size out", spec.Class, runtime.ErrCannotEnforce)
-		} else if err := volume.Able(); err != nil {
+		if err := volume.Able(); err != nil {
 			fault("%w", err)
 		}
 	}

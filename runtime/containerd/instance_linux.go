@@ -17,6 +17,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/await"
 	"github.com/gatehouse-mcp/gatehouse/internal/netns"
 	"github.com/gatehouse-mcp/gatehouse/internal/stderrtail"
+	"github.com/gatehouse-mcp/gatehouse/internal/volume"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
 	"github.com/gatehouse-mcp/gatehouse/runtime/egress"
 	"github.com/gatehouse-mcp/gatehouse/transport"
@@ -45,6 +46,7 @@ type instance struct {
 	class  Class
 	folder string // of its pipes
 	made   bool   // there may be something in containerd
+	placed bool   // there may be places of volumes
 
 	pid        int
 	ns         *netns.NS
@@ -318,6 +320,11 @@ func (i *instance) clear(force bool) {
 		}
 		if err != nil {
 			i.r.owe(i.id, err)
+		}
+	}
+	if i.placed {
+		if err := volume.Displace(i.r.owner.State, i.placeName()); err != nil {
+			i.r.warn("a volume could not be unmounted; the next reaper tries again", slog.String("container", i.id), slog.Any("error", err))
 		}
 	}
 	if i.ns != nil {

@@ -32,6 +32,7 @@ const gatewayArg = "containerd-gateway"
 type order struct {
 	State                                string
 	Address, SocketDir, RuncRoot, Binary string
+	Runsc                                string
 	Share                                bool
 	Own                                  bool   // it has a mount namespace of its own
 	Hide                                 string // and there something else at this path
@@ -41,7 +42,7 @@ type order struct {
 
 func orderOf(state string, o *Options, spec runtime.Spec, count int) order {
 	return order{
-		State: state, Address: o.Address, SocketDir: o.SocketDir, RuncRoot: o.RuncRoot, Binary: o.RuncBinary,
+		State: state, Address: o.Address, SocketDir: o.SocketDir, RuncRoot: o.RuncRoot, Binary: o.RuncBinary, Runsc: o.RunscBinary,
 		Share: o.ShareShims, Spec: spec, Count: count,
 	}
 }
@@ -62,7 +63,7 @@ func gateway() error {
 		}
 	}
 	r, err := New(o.State, &Options{
-		Address: o.Address, SocketDir: o.SocketDir, RuncRoot: o.RuncRoot, RuncBinary: o.Binary, ShareShims: o.Share,
+		Address: o.Address, SocketDir: o.SocketDir, RuncRoot: o.RuncRoot, RuncBinary: o.Binary, RunscBinary: o.Runsc, ShareShims: o.Share,
 	})
 	if err != nil {
 		return err

@@ -51,8 +51,9 @@ func bind(source, target string, writable bool, class Class) specs.Mount {
 	}
 }
 
-// mounts opens the sources and volumes of a Spec.
-func (r *Runtime) mounts(ctx context.Context, spec runtime.Spec, u user, class Class) (_ *mounts, err error) {
+// mounts opens the sources and volumes of the Spec.
+func (i *instance) mounts(ctx context.Context, u user) (_ *mounts, err error) {
+	r, spec, class := i.r, i.spec, i.class
 	m := &mounts{}
 	defer func() {
 		if err != nil {
@@ -73,7 +74,7 @@ func (r *Runtime) mounts(ctx context.Context, spec runtime.Spec, u user, class C
 			m.list = append(m.list, bind(want.Source, want.Target, want.Writable, class))
 			continue
 		}
-		if err := m.volume(ctx, r.owner.State, spec, want, u, class); err != nil {
+		if err := i.volume(ctx, m, want, u); err != nil {
 			return nil, fmt.Errorf("mount of volume %s at %s: %w", want.Volume, want.Target, err)
 		}
 	}
@@ -81,16 +82,18 @@ func (r *Runtime) mounts(ctx context.Context, spec runtime.Spec, u user, class C
 }
 
 // volume opens a volume. One with a size is mounted from its device, which
-// whoever makes the container finds wherever it sees the host's /dev.
-func (m *mounts) volume(ctx context.Context, state string, spec runtime.Spec, want runtime.Mount, u user, class Class) error {
-	p := volume.Path(state, spec.Name, spec.Owner, want.Volume)
+// whoever makes the container finds wherever it sees the host's /dev. A kernel
+// in user space has no such mounts, and gets a place of the host.
+func (i *instance) volume(ctx context.Context, m *mounts, want runtime.Mount, u user) error {
+	state := i.r.owner.State
+	p := volume.Path(state, i.spec.Name, i.spec.Owner, want.Volume)
 	to := volume.Give{UID: int(u.uid), GID: int(u.gid)}
 	if want.Size == 0 {
 		f, err := volume.Open(state, p, to)
 		if err != nil {
 			return err
 		}
-		m.list = append(m.list, bind(p, want.Target, true, class))
+		m.list = append(m.list, bind(p, want.Target, true, i.class))
 		return f.Close()
 	}
 	v, err := volume.OpenSized(ctx, state, p, want.Size, to)
@@ -98,11 +101,24 @@ func (m *mounts) volume(ctx context.Context, state string, spec runtime.Spec, wa
 		return err
 	}
 	m.sources = append(m.sources, hostSource{want, v.Root})
-	m.list = append(m.list, specs.Mount{
-		Destination: want.Target, Type: volume.Kind, Source: v.Device, Options: []string{"nosuid", "nodev", "rw"},
-	})
+	if !i.class.UserKernel {
+		m.list = append(m.list, specs.Mount{
+			Destination: want.Target, Type: volume.Kind, Source: v.Device, Options: []string{"nosuid", "nodev", "rw"},
+		})
+		return nil
+	}
+	i.placed = true
+	place, err := v.Place(i.placeName())
+	if err != nil {
+		return err
+	}
+	m.list = append(m.list, bind(place, want.Target, true, i.class))
 	return nil
 }
+
+// placeName is what places of volumes for an instance are called. It begins with
+// the owner, for the reaper.
+func (i *instance) placeName() string { return i.r.owner.ID + "." + i.id }
 
 // overlap tells whether one of two folders lies in the other.
 func overlap(a, b string) bool {

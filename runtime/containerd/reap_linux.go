@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/owner"
+	"github.com/gatehouse-mcp/gatehouse/internal/volume"
 )
 
 // payEvery is how often containerd is looked for when something is to be
@@ -312,7 +313,11 @@ func (r *Runtime) Reap(ctx context.Context) (removed []string, err error) {
 		if !gone || kept[id] {
 			continue
 		}
-		if err := errors.Join(r.release(ctx, id), removeFolder(r.owner.State, id)); err != nil {
+		err := volume.Displace(r.owner.State, id+".")
+		if err == nil {
+			err = errors.Join(r.release(ctx, id), removeFolder(r.owner.State, id))
+		}
+		if err != nil {
 			errs = append(errs, err)
 			continue
 		}

@@ -180,7 +180,7 @@ func (r *Runtime) launch(ctx context.Context, spec runtime.Spec, class Class, wh
 	if err := i.network(ctx, &p); err != nil {
 		return nil, err
 	}
-	m, err := r.mounts(ctx, spec, p.user, class)
+	m, err := i.mounts(ctx, p.user)
 	if err != nil {
 		return nil, err
 	}

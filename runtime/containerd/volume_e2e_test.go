@@ -3,6 +3,8 @@
 package containerd
 
 import (
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -25,6 +27,17 @@ func sized(t *testing.T, owner string) runtime.Spec {
 // TestVolumeSize: one server fills its volume; that is felt by those who share
 // it alone, in whatever gateway, and outlives instance and gateway.
 func TestVolumeSize(t *testing.T) {
+	for _, class := range []string{"", "gvisor"} {
+		t.Run("class "+class, func(t *testing.T) { volumeSizes(t, class) })
+	}
+}
+
+func volumeSizes(t *testing.T, class string) {
+	sized := func(t *testing.T, owner string) runtime.Spec {
+		spec := sized(t, owner)
+		spec.Class = class
+		return spec
+	}
 	d := bed.Containerd(t)
 	state := t.TempDir()
 	gateways := [2]*Runtime{}
@@ -96,4 +109,48 @@ func TestVolumeSize(t *testing.T) {
 	if _, err := r.Start(bounded(t), spec); err == nil || !strings.Contains(err.Error(), "mount of volume state at /data: the volume has a size of 67108864 bytes, and cannot shrink") {
 		t.Errorf("with a smaller size: %v", err)
 	}
+}
+
+// TestReapVolumes kills a gateway whose volumes have places on the host.
+func TestReapVolumes(t *testing.T) {
+	d := bed.Containerd(t)
+	state := t.TempDir()
+	spec := sized(t, "alice")
+	spec.Class = "gvisor"
+	spec.Mounts = append(spec.Mounts, runtime.Mount{Volume: "state", Target: "/twice", Size: volumeSize})
+	dead, living := startChild(t, orderOf(state, options(d), spec, 2)), startChild(t, orderOf(state, options(d), spec, 1))
+	places := func(c *child) int {
+		found, err := filepath.Glob(state + "/volumes/*/*/@state/on/" + c.id + ".*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(found)
+	}
+	mounted := func() int {
+		b, err := os.ReadFile("/proc/self/mountinfo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Count(string(b), " "+state+"/volumes/")
+	}
+	if places(dead) != 2 || places(living) != 1 || mounted() != 6 {
+		t.Errorf("there are %d and %d places, %d mounts", places(dead), places(living), mounted())
+	}
+	dead.kill()
+	r, err := New(state, options(d))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if removed, err := r.Reap(bounded(t)); err != nil || len(removed) != 3 {
+		t.Errorf("removed %q, %v", removed, err)
+	}
+	if places(dead) != 0 || places(living) != 1 || mounted() != 2 || len(testbed.LoopDevices(state)) != 1 {
+		t.Errorf("there are %d and %d places, %d mounts, and the devices %q", places(dead), places(living), mounted(), testbed.LoopDevices(state))
+	}
+	living.close(t)
+	if places(living) != 0 || mounted() != 0 {
+		t.Errorf("a closed gateway has %d places, %d mounts", places(living), mounted())
+	}
+	testbed.NoLoopDevices(t, state)
 }
