@@ -3,10 +3,13 @@
 package containerd
 
 import (
+	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/testbed"
@@ -108,6 +111,30 @@ func volumeSizes(t *testing.T, class string) {
 	spec.Mounts[0].Size = volumeSize
 	if _, err := r.Start(bounded(t), spec); err == nil || !strings.Contains(err.Error(), "mount of volume state at /data: the volume has a size of 67108864 bytes, and cannot shrink") {
 		t.Errorf("with a smaller size: %v", err)
+	}
+}
+
+// TestVolumePlaceThatIsNotSeen: where containerd does not see the place of a
+// volume, it is refused, and the server does not write to what is below.
+func TestVolumePlaceThatIsNotSeen(t *testing.T) {
+	d := bed.Containerd(t)
+	state := t.TempDir()
+	spec := sized(t, "alice")
+	spec.Class = "gvisor"
+	c := exec.Command(os.Args[0], gatewayArg)
+	c.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	line, err := json.Marshal(orderOf(state, options(d), spec, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Stdin = strings.NewReader(string(line) + "\n")
+	out, err := c.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "mount of volume state at /data cannot be enforced") {
+		t.Errorf("got %v, %s", err, out)
+	}
+	testbed.NoLoopDevices(t, state)
+	if left, err := filepath.Glob(state + "/volumes/*/*/@state/on/*"); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %q, %v", left, err)
 	}
 }
 

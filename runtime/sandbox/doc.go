@@ -82,7 +82,8 @@
 // the gateway's user, so that only that user can be asked for. Limits then
 // need a control group that was delegated to the user. What cannot be held is
 // refused with [runtime.ErrCannotEnforce]: a class, a writable root, and
-// without root another user and an allow-list of the network.
+// without root another user, an allow-list of the network and the size of a
+// volume.
 //
 // # Environment
 //
@@ -100,7 +101,15 @@
 // # Volumes
 //
 // A named volume is the folder volumes/SERVER/OWNER/NAME of the state folder,
-// owned by the user of the server. Its size is not bounded.
+// owned by the user of the server. It has as much room as the disk.
+//
+// One with a size is a file system of its own, ext4 in the sparse file
+// volumes/SERVER/OWNER/@NAME/image, which its servers see one and the same.
+// A full one refuses more and leaves others alone. The size includes what the
+// file system needs, some 6 MiB of a small one; it can be raised while nobody
+// uses the volume, and never lowered. It needs root, loop devices, and the
+// package e2fsprogs. Room on the disk is not set aside for it: when that is
+// full, writes to volumes fail.
 //
 // # Standard error
 //
