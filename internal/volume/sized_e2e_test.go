@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gatehouse-mcp/gatehouse/runtime"
 )
 
 const mib = 1 << 20
@@ -25,7 +27,29 @@ const mib = 1 << 20
 // holderArg makes the test binary hold a volume until it is killed.
 const holderArg = "volume-holder"
 
+// withoutArg makes it open a new volume where there is no mkfs.ext4.
+const withoutArg = "volume-without-mkfs"
+
+func without(state string) error {
+	p, err := find(mkfs)
+	if err == nil {
+		err = unix.Mount("/dev/null", p, "", unix.MS_BIND, "")
+	}
+	if err != nil {
+		return err
+	}
+	_, err = OpenSized(context.Background(), state, Path(state, "a", "", "v"), 32*mib, Give{UID: 5, GID: 6})
+	if able := Able(); !errors.Is(able, runtime.ErrCannotEnforce) || !errors.Is(err, runtime.ErrCannotEnforce) {
+		return fmt.Errorf("Able says %v, and OpenSized %v", able, err)
+	}
+	return err
+}
+
 func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == withoutArg {
+		fmt.Println(without(os.Args[2]))
+		return
+	}
 	if len(os.Args) == 3 && os.Args[1] == holderArg {
 		v, err := OpenSized(context.Background(), os.Args[2], Path(os.Args[2], "a", "", "v"), 32*mib, Give{UID: 5, GID: 6})
 		fmt.Println(err)
@@ -271,6 +295,70 @@ func TestHalfMade(t *testing.T) {
 	openSized(t, state, "v", 32*mib)
 	if names, err := os.ReadDir(dir); err != nil || len(names) != 2 {
 		t.Errorf("beside the image and the lock there are %v, %v", names, err)
+	}
+}
+
+func TestWithoutProgram(t *testing.T) {
+	state := t.TempDir()
+	c := exec.Command(os.Args[0], withoutArg, state)
+	c.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	out, err := c.CombinedOutput()
+	if want := "the size of a volume cannot be enforced by this runtime: there is no mkfs.ext4"; err != nil || !strings.HasPrefix(string(out), want) {
+		t.Errorf("got %s, %v", out, err)
+	}
+	if names, err := os.ReadDir(sized(Path(state, "a", "", "v"))); err != nil || len(names) != 1 {
+		t.Errorf("beside the lock it leaves %v, %v", names, err)
+	}
+}
+
+// TestInUserNamespace: root of a user namespace alone cannot hold a size.
+func TestInUserNamespace(t *testing.T) {
+	c := exec.Command(os.Args[0], holderArg, t.TempDir())
+	zero := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 1}}
+	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS, UidMappings: zero, GidMappings: zero}
+	out, err := c.CombinedOutput()
+	if err != nil || !strings.HasPrefix(string(out), "the size of a volume cannot be enforced") {
+		t.Errorf("got %s, %v", out, err)
+	}
+}
+
+// TestPowerCut: what a server has synced is there after the machine has lost its
+// power, as in a copy of the image that is taken while it is mounted.
+func TestPowerCut(t *testing.T) {
+	state := t.TempDir()
+	v := openSized(t, state, "v", 32*mib)
+	for n := range 100 {
+		f, err := os.Create(in(v, fmt.Sprint(n)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteString("data"); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cut, err := os.ReadFile(filepath.Join(sized(Path(state, "a", "", "v")), imageFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const needsRecovery = 4
+	if cut[1024+0x60]&needsRecovery == 0 {
+		t.Error("the copy needs no recovery, so that nothing is shown")
+	}
+	dir := sized(Path(state, "a", "", "w"))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, imageFile), cut, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	v = openSized(t, state, "w", 64*mib) // it even grows
+	for n := range 100 {
+		if b, err := os.ReadFile(in(v, fmt.Sprint(n))); err != nil || string(b) != "data" {
+			t.Fatalf("file %d is %q, %v", n, b, err)
+		}
 	}
 }
 

@@ -123,6 +123,9 @@ func OpenSized(ctx context.Context, state, path string, size int64, to Give) (_ 
 	// is not written to; what is removed gives its space back to the host; and
 	// an image that is sparse needs nobody to write zeros to it.
 	root, err := hostmount.New(Kind, Attributes, "source", loop.Name(), "errors", "remount-ro", "discard", "", "noinit_itable", "")
+	if errors.Is(err, unix.EPERM) {
+		return nil, unable("mounting a file system needs CAP_SYS_ADMIN on the host, not in a user namespace: %w", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("mounting %s: %w; if its file system is broken, stop all servers that use it and run: e2fsck -f %[1]s", name, err)
 	}
