@@ -27,10 +27,14 @@ func Open(state, path string, to Give) (*os.File, error) {
 	if err := private(state, filepath.Dir(path)); err != nil {
 		return nil, err
 	}
-	if st, err := os.Lstat(filepath.Join(sized(path), imageFile)); err == nil {
-		return nil, fmt.Errorf("the volume has a size, of %d bytes, and cannot be used without: say size: %[1]d, or move %s away to begin with an empty one", st.Size(), sized(path))
+	if err := unsized(path); err != nil {
+		return nil, err
 	}
 	if err := os.Mkdir(path, 0o700); err != nil && !os.IsExist(err) {
+		return nil, err
+	}
+	if err := unsized(path); err != nil { // see vacate
+		_ = unix.Rmdir(path)
 		return nil, err
 	}
 	fd, err := open(path)
@@ -43,6 +47,14 @@ func Open(state, path string, to Give) (*os.File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// unsized fails when a volume has a size.
+func unsized(path string) error {
+	if st, err := os.Lstat(filepath.Join(sized(path), imageFile)); err == nil {
+		return fmt.Errorf("the volume has a size, of %d bytes, and cannot be used without: say size: %[1]d, or move %s away to begin with an empty one", st.Size(), sized(path))
+	}
+	return nil
 }
 
 // private makes a folder below the state folder, and sees that nobody else can

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -26,6 +27,7 @@ const (
 const (
 	imageFile = "image"
 	newFile   = "image.new" // until it is one
+	growFile  = "growing"   // while it does
 	lockFile  = "lock"
 )
 
@@ -81,7 +83,7 @@ func OpenSized(ctx context.Context, state, path string, size int64, to Give) (_ 
 	if err := private(state, dir); err != nil {
 		return nil, err
 	}
-	lock, err := filelock.Take(filepath.Join(dir, lockFile), true)
+	lock, err := take(ctx, filepath.Join(dir, lockFile))
 	if err != nil {
 		return nil, err
 	}
@@ -89,14 +91,19 @@ func OpenSized(ctx context.Context, state, path string, size int64, to Give) (_ 
 	name := filepath.Join(dir, imageFile)
 	image, err := openImage(name)
 	fresh := errors.Is(err, fs.ErrNotExist)
+	if err != nil && !fresh {
+		return nil, err
+	}
+	if err := vacate(path, fresh); err != nil {
+		if image != nil {
+			_ = image.Close()
+		}
+		return nil, err
+	}
 	if fresh {
-		if err := vacant(path); err != nil {
+		if image, err = makeImage(ctx, filepath.Join(dir, newFile), size, lock); err != nil {
 			return nil, err
 		}
-		image, err = makeImage(ctx, filepath.Join(dir, newFile), size, lock)
-	}
-	if err != nil {
-		return nil, err
 	}
 	defer image.Close()
 	defer func() {
@@ -104,16 +111,104 @@ func OpenSized(ctx context.Context, state, path string, size int64, to Give) (_ 
 			_ = os.Remove(image.Name())
 		}
 	}()
-	st, err := image.Stat()
+	checked, err := fit(ctx, image, lock, size)
 	if err != nil {
 		return nil, err
 	}
+	v, err := mount(image)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = v.Close()
+		}
+	}()
+	root, err := v.open()
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	if fresh || checked {
+		// A server expects an empty folder. What was found again stays there.
+		if err := unix.Unlinkat(int(root.Fd()), "lost+found", unix.AT_REMOVEDIR); err != nil && err != unix.ENOENT && err != unix.ENOTEMPTY {
+			return nil, &fs.PathError{Op: "rmdir", Path: "lost+found", Err: err}
+		}
+	}
+	if err := to.give(v.Root); err != nil {
+		return nil, err
+	}
+	if !fresh {
+		return v, nil
+	}
+	if err := settle(root, image.Name(), name); err != nil {
+		return nil, err
+	}
+	// Somebody may have opened it without a size meanwhile.
+	if err := vacate(path, true); err != nil {
+		return nil, errors.Join(err, os.Remove(name))
+	}
+	return v, nil
+}
+
+// fit sees that the file system of an image has the size of its volume, and no
+// errors that are known. It tells whether it was checked for that.
+func fit(ctx context.Context, image, lock *os.File, size int64) (checked bool, err error) {
+	st, err := image.Stat()
+	if err != nil {
+		return false, err
+	}
+	dir := filepath.Dir(image.Name())
 	if st.Size() > size {
-		return nil, fmt.Errorf("the volume has a size of %d bytes, and cannot shrink to %d: say size: %[1]d or more, or move %[3]s away to begin with an empty one", st.Size(), size, dir)
+		return false, fmt.Errorf("the volume has a size of %d bytes, and cannot shrink to %d: say size: %[1]d or more, or move %[3]s away to begin with an empty one", st.Size(), size, dir)
 	}
-	if err := grow(ctx, image, lock, size); err != nil {
-		return nil, fmt.Errorf("letting the volume in %s grow to %d bytes: %w", name, size, err)
+	sb, err := read(image)
+	if err != nil {
+		return false, err
 	}
+	if size > sb.most && size > st.Size() {
+		return false, fmt.Errorf("the volume has a size of %d bytes, and can grow to %d at most, not to %d: move %s away to begin with an empty one", st.Size(), sb.most, size, dir)
+	}
+	mark := filepath.Join(dir, growFile)
+	if _, err := os.Lstat(mark); st.Size() < size || err == nil {
+		if err := grow(ctx, image, lock, size, mark); err != nil {
+			return false, fmt.Errorf("letting the volume in %s grow to %d bytes: %w", dir, size, err)
+		}
+		return true, nil
+	}
+	if !sb.faulty {
+		return false, nil
+	}
+	loop, err := attached(image)
+	if err != nil {
+		return false, err
+	}
+	if loop != nil { // it is in use, and stays as it is until it is not
+		return false, loop.Close()
+	}
+	return true, check(ctx, image, lock, safely)
+}
+
+// turn is how often somebody who waits for a volume tries.
+const turn = 10 * time.Millisecond
+
+// take takes the lock of a volume, for which it waits until ctx ends.
+func take(ctx context.Context, name string) (*os.File, error) {
+	for {
+		lock, err := filelock.Take(name, false)
+		if !errors.Is(err, filelock.ErrHeld) {
+			return lock, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("another process makes or opens the volume, and holds %s: %w", name, ctx.Err())
+		case <-time.After(turn):
+		}
+	}
+}
+
+// mount mounts an image without a place. The caller holds its lock.
+func mount(image *os.File) (*Sized, error) {
 	loop, err := attach(image)
 	if err != nil {
 		return nil, err
@@ -127,30 +222,12 @@ func OpenSized(ctx context.Context, state, path string, size int64, to Give) (_ 
 		return nil, unable("mounting a file system needs CAP_SYS_ADMIN on the host, not in a user namespace: %w", err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("mounting %s: %w; if its file system is broken, stop all servers that use it and run: e2fsck -f %[1]s", name, err)
+		return nil, fmt.Errorf("mounting %s: %w; if its file system is broken, stop all servers that use it and run: e2fsck -f %[1]s", image.Name(), err)
 	}
-	v := &Sized{Root: os.NewFile(uintptr(root), name), Device: loop.Name()}
-	defer func() {
-		if err != nil {
-			_ = v.Close()
-		}
-	}()
+	v := &Sized{Root: os.NewFile(uintptr(root), image.Name()), Device: loop.Name()}
 	if err := v.is(loop); err != nil {
+		_ = v.Close()
 		return nil, err
-	}
-	if fresh {
-		// A server expects an empty folder; e2fsck makes another.
-		if err := unix.Unlinkat(root, "lost+found", unix.AT_REMOVEDIR); err != nil && err != unix.ENOENT {
-			return nil, &fs.PathError{Op: "rmdir", Path: "lost+found", Err: err}
-		}
-	}
-	if err := to.give(v.Root); err != nil {
-		return nil, err
-	}
-	if fresh {
-		if err := settle(v, image.Name(), name); err != nil {
-			return nil, err
-		}
 	}
 	return v, nil
 }
@@ -165,40 +242,31 @@ func (s *Sized) is(loop *os.File) error {
 	return err
 }
 
-// vacant fails when there is something in the folder of a volume without a
-// size.
-func vacant(path string) error {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
+// vacate removes the folder of a volume without a size, and fails when there is
+// something in it. Who uses it all the same, since it was empty when it was
+// opened, gets an error from then on, and loses nothing.
+func vacate(path string, fresh bool) error {
+	err := unix.Rmdir(path)
+	switch {
+	case err == nil || err == unix.ENOENT:
 		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if _, err := f.Readdirnames(1); err == nil {
+	case err != unix.ENOTEMPTY && err != unix.EEXIST:
+		return &fs.PathError{Op: "rmdir", Path: path, Err: err}
+	case fresh:
 		return fmt.Errorf("the volume has content, and was made without a size: leave the size out; or stop its servers, move what is in %s away, start one with the size, and let it have the content again", path)
 	}
-	return nil
+	return fmt.Errorf("the volume is there twice: move %s away, or %s, which has a size", path, sized(path))
 }
 
 // settle gives a new image its name, once all of it is on the disk.
-func settle(v *Sized, from, to string) error {
-	root, err := v.open()
-	if err == nil {
-		err = errors.Join(os.NewSyscallError("syncfs", unix.Syncfs(int(root.Fd()))), root.Close())
-	}
-	if err != nil {
-		return err
+func settle(root *os.File, from, to string) error {
+	if err := unix.Syncfs(int(root.Fd())); err != nil {
+		return os.NewSyscallError("syncfs", err)
 	}
 	if err := os.Rename(from, to); err != nil {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(to))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return syncFolder(to)
 }
 
 // open opens the root so that more can be done with it than by Root.
