@@ -13,7 +13,7 @@ NEWEST := go1.27.1
 
 # What needs root: the packages that confine servers, one after the other,
 # since they count what is left on the machine.
-CONFINED := ./internal/netns ./internal/hostmount ./internal/owner ./runtime/egress ./runtime/sandbox ./runtime/containerd ./internal/isolation
+CONFINED := ./internal/netns ./internal/hostmount ./internal/owner ./internal/volume ./runtime/egress ./runtime/sandbox ./runtime/containerd ./internal/isolation
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

@@ -88,8 +88,8 @@ type Mount struct {
 
 	// Size is what a Volume holds at most, in bytes, with what its file
 	// system needs for itself: 16 MiB or more; 0: as much as the disk. It
-	// can be raised later, but not lowered, and a volume that was made
-	// without does not get one while it has content.
+	// can be raised while no server uses the volume, but not lowered, and a
+	// volume that was made without does not get one while it has content.
 	Size int64 `json:"size,omitempty"`
 
 	// Force allows a Source that is on the list of sensitive places (see

@@ -21,7 +21,7 @@ type limits struct {
 type mount struct {
 	Source   string `doc:"Folder or file of this machine. A relative path starts at the file's folder."`
 	Volume   string `doc:"Name of a volume that is kept for the server, instead of source."`
-	Size     int64  `config:"size,bytes" doc:"What the volume holds at most, such as 1GiB; 16MiB or more. It can be raised later. Default: as much as the disk."`
+	Size     int64  `config:"size,bytes" doc:"What the volume holds at most, such as 1GiB; 16MiB or more. It can be raised while no server uses the volume, but not lowered. Default: as much as the disk."`
 	Target   string `required:"true" doc:"Where the server finds it."`
 	Writable bool   `doc:"Let the server write to it; a volume it always may."`
 	Force    bool   `doc:"Allow a source that is a sensitive place, such as /etc or a folder with keys."`

@@ -23,6 +23,17 @@
 // lock volumes/SERVER/OWNER/@NAME/lock, looks at all devices for one of
 // this image, and makes one only when there is none.
 //
+// A new image has another name until all of it is on the disk. What makes it or
+// lets it grow is not stopped half-way when this process is, and holds the lock
+// meanwhile. Should it be stopped all the same, the file
+// volumes/SERVER/OWNER/@NAME/growing is left, and whoever opens the volume next
+// mends it and goes on.
+//
+// # How one grows
+//
+// By resize2fs, while nobody uses it. The kernel could do so while it is used,
+// but only for who has CAP_SYS_RESOURCE, which root of many machines has not.
+//
 // # Quotas
 //
 // Project quotas of the file system below would not hold: the owner of a file

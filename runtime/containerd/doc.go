@@ -82,10 +82,11 @@
 // One with a size is a file system of its own, ext4 in the sparse file
 // volumes/SERVER/OWNER/@NAME/image, which its servers see one and the same.
 // A full one refuses more and leaves others alone. The size includes what the
-// file system needs, some 6 MiB of a small one; it can be raised while nobody
-// uses the volume, and never lowered. It needs root, loop devices, and the
-// package e2fsprogs. Room on the disk is not set aside for it: when that is
-// full, writes to volumes fail. runc mounts such a volume from its device. A
+// file system needs, some 6 MiB of a small one. While nobody uses the volume it
+// can be raised, to 1 TiB or, if that is more, 1024 times what it was at first;
+// it cannot be lowered. It needs root, loop devices, and the package e2fsprogs.
+// Room on the disk is not set aside for it: when that is full, writes to
+// volumes fail. runc mounts such a volume from its device. A
 // class with a kernel in user space gets it at a place below the state folder,
 // which containerd must see: where it has other mounts than the gateway, the
 // start is refused.

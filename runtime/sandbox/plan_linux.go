@@ -230,6 +230,9 @@ func (h host) binds(all []shown) ([]step, error) {
 				if s.file {
 					kind = "file"
 				}
+				if outer.device != "" {
+					return nil, fmt.Errorf("mount at %s: it lies in the volume at %s, which has no such %s; have the server make it there, or choose another target", s.target, outer.target, kind)
+				}
 				return nil, fmt.Errorf("mount at %s: it lies in something that is shown of the host, and %s is no %s there; make it, or choose another target", s.target, at, kind)
 			}
 		}

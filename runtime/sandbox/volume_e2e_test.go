@@ -127,6 +127,35 @@ func TestProgramInVolume(t *testing.T) {
 	if e := <-started(t, r, spec).Wait(); e.Code != 0 || strings.Join(e.Stderr, "|") != "of the host" {
 		t.Errorf("the exit says %+v", e)
 	}
+	// A link that the server has put there leads nowhere.
+	if err := os.Rename(at+"/docs", at+"/kept"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Start(bounded(t), spec); err == nil || !strings.Contains(err.Error(), "mount at /data/docs: it lies in the volume at /data, which has no such folder") {
+		t.Errorf("a mount in a volume that has no place for it: %v", err)
+	}
+	for _, to := range []string{"/etc", "/tmp", "kept", "/data/kept"} {
+		_ = os.Remove(at + "/docs")
+		if err := os.Symlink(to, at+"/docs"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.Start(bounded(t), spec); err == nil {
+			t.Errorf("a mount went where a link to %s leads", to)
+		}
+	}
+	spec.Mounts = spec.Mounts[:1]
+	if err := os.Remove(at + "/run"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(docs+"/program", at+"/run"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(docs+"/program", []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if i, err := r.Start(bounded(t), spec); err == nil {
+		t.Errorf("a program of the host was started through a link: %+v", <-i.Wait())
+	}
 	spec.Command[0] = "/data/none"
 	if _, err := r.Start(bounded(t), spec); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a program that is not there: %v", err)
