@@ -182,7 +182,7 @@ func pidOf(c *exec.Cmd, err error) (string, error) {
 // mostFilled bounds what the probe writes to a disk, in bytes.
 const mostFilled = 256 << 20
 
-// fill writes to a file until no more fits, and tells how many bytes did.
+// fill writes to a file until the disk is full, and tells how many bytes fitted.
 func fill(path string) (n int, err error) {
 	f, err := os.Create(path)
 	if err != nil {
@@ -191,8 +191,12 @@ func fill(path string) (n int, err error) {
 	defer f.Close()
 	for b := make([]byte, 64<<10); n < mostFilled; {
 		k, err := f.Write(b)
-		if n += k; err != nil {
+		n += k
+		if errors.Is(err, syscall.ENOSPC) {
 			break
+		}
+		if err != nil {
+			return n, err
 		}
 	}
 	return n, nil
