@@ -295,7 +295,7 @@ func isCode(s []byte) bool {
 	if s[len(s)-1] == '{' || s[len(s)-1] == '(' || s[len(s)-1] == '[' {
 		return true
 	}
-	i := bytes.IndexByte(s, '(')
+	i := bytes.IndexAny(s, "([")
 	return i > 0 && identifier(s[:i]) && classesOf(s[:i]).digit == 0
 }
 
