@@ -45,6 +45,7 @@ func (b *bench) budgets() []budget {
 		}
 	}
 	cpu(row{overHTTP, legacy, many, opBig, empty}, 1.0)
+	cpu(row{overHTTP, legacy, many, opBig, baseline}, 3.5)
 	cpu(row{overHTTP, legacy, many, opList, empty}, 1.0)
 	cpu(row{overHTTP, modern, many, opList, empty}, 1.0)
 	for _, m := range b.memory {

@@ -10,14 +10,15 @@
 //
 // # What is measured
 //
-// A fast fixed MCP server is called in five ways, and the bench measures them
+// A fast fixed MCP server is called in six ways, and the bench measures them
 // in turn, round after round, each for a second:
 //
 //	direct    by the clients themselves
 //	hop       through a plain httputil.ReverseProxy, the yardstick
-//	empty     through the gateway without interceptors
-//	ten       through the gateway with ten that pass everything on, typed ones among them
-//	session   through the gateway, with a server process for each session
+//	empty     through the gateway without interceptors, not even its baseline
+//	baseline  through the gateway as it comes: it looks for secrets in all that passes
+//	ten       through the gateway as it comes, with ten interceptors that pass everything on, typed ones among them
+//	session   as empty, with a server process for each session
 //
 // A row is named LINK/ERA/CLIENTS/OPERATION/PATH. LINK is how the server is
 // reached: http, or stdio, where the floor is a bare pipe that all clients

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"os"
 	goruntime "runtime"
-	"strconv"
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/gateway"
@@ -17,10 +16,10 @@ import (
 
 // gatewayRole is a gateway before one server: at a URL, or, for "stdio" and
 // "stdio-session", a process of this binary, shared or one for each session.
-// The second argument is the number of interceptors, 0 or 10.
+// The second argument is the path: empty, baseline or ten.
 func gatewayRole(args []string) (http.Handler, func(), error) {
 	if len(args) != 2 {
-		return nil, nil, errors.New("role gateway needs the server and the number of interceptors")
+		return nil, nil, errors.New("role gateway needs the server and the path")
 	}
 	s := gateway.Server{Name: "bench", Instance: gateway.Shared}
 	switch args[0] {
@@ -37,11 +36,14 @@ func gatewayRole(args []string) (http.Handler, func(), error) {
 		s.Launcher = remote.New(args[0], nil)
 	}
 	o := &gateway.Options{Servers: []gateway.Server{s}}
-	switch n, err := strconv.Atoi(args[1]); {
-	case err != nil || n != 0 && n != 10:
-		return nil, nil, fmt.Errorf("there is no chain of %s interceptors", args[1])
-	case n == 10:
+	switch path(args[1]) {
+	case empty:
+		o.WithoutBaseline = true
+	case baseline:
+	case ten:
 		o.Interceptors = tenInterceptors()
+	default:
+		return nil, nil, fmt.Errorf("no gateway is on the path %s", args[1])
 	}
 	gw, err := gateway.New(o)
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -97,17 +96,13 @@ func (b *bench) middle(ctx context.Context, r row) (p *process, address, at stri
 
 // gatewayArgs are the arguments of the role gateway for a row.
 func gatewayArgs(r row, url string) []string {
-	interceptors := 0
-	if r.Path == ten {
-		interceptors = 10
-	}
 	if r.Link == overStdio {
 		url = "stdio"
 		if r.Path == session {
-			url = "stdio-session"
+			url, r.Path = "stdio-session", empty
 		}
 	}
-	return []string{url, strconv.Itoa(interceptors)}
+	return []string{url, string(r.Path)}
 }
 
 // cell measures one row once.

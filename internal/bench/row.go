@@ -9,11 +9,12 @@ import (
 type path string
 
 const (
-	direct  path = "direct"  // nothing
-	hop     path = "hop"     // httputil.ReverseProxy
-	empty   path = "empty"   // the gateway, no interceptors
-	ten     path = "ten"     // the gateway, ten interceptors
-	session path = "session" // the gateway, no interceptors, a server process for each session
+	direct   path = "direct"   // nothing
+	hop      path = "hop"      // httputil.ReverseProxy
+	empty    path = "empty"    // the gateway, no interceptors, not even its baseline
+	baseline path = "baseline" // the gateway as it comes
+	ten      path = "ten"      // the gateway with its baseline and ten interceptors
+	session  path = "session"  // as empty, a server process for each session
 )
 
 // link is how the server is reached.
@@ -78,14 +79,14 @@ func plan(only *regexp.Regexp) []row {
 	}
 	for _, clients := range []int{one, many} {
 		for _, e := range []era{legacy, modern} {
-			add(row{Link: overHTTP, Era: e, Clients: clients, Op: opEcho}, direct, hop, empty, ten)
-			add(row{Link: overStdio, Era: e, Clients: clients, Op: opEcho}, direct, empty, ten)
+			add(row{Link: overHTTP, Era: e, Clients: clients, Op: opEcho}, direct, hop, empty, baseline, ten)
+			add(row{Link: overStdio, Era: e, Clients: clients, Op: opEcho}, direct, empty, baseline, ten)
 		}
 	}
 	add(row{Link: overStdio, Era: legacy, Clients: many, Op: opEcho}, session)
-	add(row{Link: overHTTP, Era: legacy, Clients: many, Op: opBig}, direct, hop, empty, ten)
+	add(row{Link: overHTTP, Era: legacy, Clients: many, Op: opBig}, direct, hop, empty, baseline, ten)
 	for _, e := range []era{legacy, modern} {
-		add(row{Link: overHTTP, Era: e, Clients: many, Op: opList}, direct, hop, empty, ten)
+		add(row{Link: overHTTP, Era: e, Clients: many, Op: opList}, direct, hop, empty, baseline, ten)
 	}
 	return rows
 }
