@@ -221,6 +221,9 @@ func (d *Document) Set(name, value string) error {
 	if i := d.find(name); i >= 0 {
 		p := &d.parts[i]
 		p.raw, p.value = quote(value), value
+		if strings.HasPrefix(p.rest, "#") {
+			p.rest = " " + p.rest
+		}
 		return nil
 	}
 	if name == "export" || strings.HasPrefix(name, "\ufeff") {

@@ -1,14 +1,15 @@
 // Package safefile reads and writes small files that hold secrets: it refuses
 // those that the wrong people may read or write, and replaces them whole.
+//
+//	data, err := safefile.Read(path, safefile.UserOrGroup)
+//	err = safefile.Update(ctx, path, safefile.UserOrGroup, func(old []byte) ([]byte, error) { … })
 package safefile
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
 )
 
@@ -90,33 +91,4 @@ func check(name string, mode fs.FileMode, rule Rule) error {
 		return fmt.Errorf("everybody may read %s (mode %04o): chmod o-r %[1]s", name, mode)
 	}
 	return nil
-}
-
-// Write puts data into a file for its user alone (0600), in one step: readers
-// see the old file or the new one. A link is followed, and the folder must be
-// there. If changed is not nil, it is asked just before, and its error ends
-// the writing.
-func Write(path string, data []byte, changed func() error) error {
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp") // 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	if _, err = f.Write(data); err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	if changed != nil {
-		if err := changed(); err != nil {
-			return err
-		}
-	}
-	return os.Rename(f.Name(), path)
 }
