@@ -239,9 +239,7 @@ func (p *plain) set(keys []string, value string) error {
 	if len(keys) != 1 || keys[0] != p.name {
 		return fmt.Errorf("is not in this file, which holds one secret: %s", p.name)
 	}
-	if p.data = []byte(value); TrimNewline(value) != value {
-		p.data = append(p.data, '\n') // so that the value keeps its own
-	}
+	p.data = AddNewline(value)
 	return nil
 }
 
@@ -256,5 +254,17 @@ func (p *plain) bytes() ([]byte, error) { return p.data, nil }
 // TrimNewline removes one end of line, which editors and commands put behind
 // a secret.
 func TrimNewline(s string) string {
-	return strings.TrimSuffix(strings.TrimSuffix(s, "\n"), "\r")
+	if line, ok := strings.CutSuffix(s, "\n"); ok {
+		return strings.TrimSuffix(line, "\r")
+	}
+	return s
+}
+
+// AddNewline adds an end of line to a secret that ends with one, so that
+// TrimNewline leaves it its own.
+func AddNewline(s string) []byte {
+	if TrimNewline(s) != s {
+		s += "\n"
+	}
+	return []byte(s)
 }

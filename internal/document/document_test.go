@@ -162,7 +162,7 @@ func TestPlain(t *testing.T) {
 	if !slices.Equal(d.List(), []secrets.Ref{"key"}) {
 		t.Error(d.List())
 	}
-	for _, v := range []string{"x", "x\n", "\xff\x00"} {
+	for _, v := range []string{"x", "x\n", "x\r", "x\r\n", "\n", "\xff\x00"} {
 		if err := d.Set("key", v); err != nil {
 			t.Error(err)
 		}

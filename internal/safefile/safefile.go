@@ -61,9 +61,13 @@ func ReadOpen(f fs.File, name string, rule Rule) ([]byte, error) {
 		return nil, fmt.Errorf("reading %s: %w", name, err)
 	}
 	if len(b) > MaxSize {
-		return nil, fmt.Errorf("%s is larger than %d bytes: it holds something else than secrets", name, MaxSize)
+		return nil, tooLarge(name)
 	}
 	return b, nil
+}
+
+func tooLarge(name string) error {
+	return fmt.Errorf("%s is larger than %d bytes: it holds something else than secrets", name, MaxSize)
 }
 
 func regular(name string, st fs.FileInfo) error {

@@ -37,6 +37,9 @@ func Update(ctx context.Context, path string, rule Rule, change func(old []byte)
 	if err != nil {
 		return err
 	}
+	if len(data) > MaxSize { // nobody would read it
+		return tooLarge(path)
+	}
 	return replace(path, data, func() error {
 		now, err := readOrNil(path, rule)
 		if err == nil && ((now == nil) != (old == nil) || !bytes.Equal(now, old)) {
