@@ -1,14 +1,8 @@
 package process
 
 import (
-	"cmp"
-	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 	"os/user"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,50 +52,3 @@ func list(env map[string]string) []string {
 }
 
 func validName(name string) bool { return name != "" && !strings.ContainsAny(name, "=\x00") }
-
-// lookup finds the file of a command as a shell does, in the PATH that the
-// server will have. A name with a separator is relative to dir.
-func lookup(name, dir, path string) (string, error) {
-	if filepath.Base(name) != name {
-		if !filepath.IsAbs(name) {
-			name = filepath.Join(dir, name)
-		}
-		return executable(name)
-	}
-	var unfit error
-	for _, d := range filepath.SplitList(path) {
-		if !filepath.IsAbs(d) {
-			continue // the current directory is not searched
-		}
-		file, err := executable(filepath.Join(d, name))
-		if err == nil {
-			return file, nil
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			unfit = cmp.Or(unfit, err)
-		}
-	}
-	if unfit != nil {
-		return "", unfit
-	}
-	return "", fmt.Errorf("no such command in the PATH %q: %w", path, fs.ErrNotExist)
-}
-
-// executable returns the file to execute, or why it cannot be.
-func executable(file string) (string, error) {
-	var first error
-	for _, ext := range executableExtensions {
-		s, err := os.Stat(file + ext)
-		switch {
-		case err != nil:
-		case s.IsDir():
-			err = fmt.Errorf("%s is a directory", file)
-		case runtime.GOOS != "windows" && s.Mode()&0o111 == 0:
-			err = fmt.Errorf("%s is not executable: %w", file, fs.ErrPermission)
-		default:
-			return file + ext, nil
-		}
-		first = cmp.Or(first, err)
-	}
-	return "", first
-}

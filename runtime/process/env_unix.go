@@ -2,8 +2,6 @@
 
 package process
 
-var executableExtensions = []string{""}
-
 // systemEnvironment is what every server gets unless it is given something
 // else.
 func systemEnvironment() map[string]string { return map[string]string{"PATH": DefaultPath} }

@@ -2,8 +2,6 @@ package process
 
 import "golang.org/x/sys/windows"
 
-var executableExtensions = []string{"", ".exe", ".com", ".bat", ".cmd"}
-
 // systemEnvironment is what every server gets unless it is given something
 // else.
 func systemEnvironment() map[string]string {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/lookpath"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
 )
 
@@ -69,7 +70,7 @@ func (r *Runtime) Start(ctx context.Context, spec runtime.Spec) (runtime.Instanc
 	if err != nil {
 		return nil, fmt.Errorf("starting %q: working directory: %w", argv[0], err)
 	}
-	path, err := lookup(argv[0], dir, env["PATH"])
+	path, err := lookpath.Find(argv[0], dir, env["PATH"])
 	if err != nil {
 		return nil, fmt.Errorf("starting %q: %w", argv[0], err)
 	}

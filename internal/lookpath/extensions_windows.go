@@ -1,0 +1,3 @@
+package lookpath
+
+var extensions = []string{"", ".exe", ".com", ".bat", ".cmd"}
