@@ -6,8 +6,9 @@
 #                 runc, runc, gVisor's runsc and the script that starts it
 #
 # and, where they are missing and we are root, the Debian packages that this
-# takes (a C++ compiler, git, npm, libseccomp). It reaches apt, the npm registry and the Go
-# module proxy, nothing else. A second run with nothing changed does nothing.
+# takes (a C++ compiler, git, npm, libseccomp), and a keyring with its message
+# bus. It reaches apt, the npm registry and the Go module proxy, nothing else. A
+# second run with nothing changed does nothing.
 #
 # usage: install.sh FOLDER
 set -euo pipefail
@@ -43,6 +44,8 @@ debian() {
   command -v g++ >/dev/null || missing+=(g++)
   command -v ps >/dev/null || missing+=(procps)
   command -v mkfs.ext4 >/dev/null || [ -x /sbin/mkfs.ext4 ] || missing+=(e2fsprogs)
+  command -v dbus-daemon >/dev/null || missing+=(dbus-daemon)
+  command -v gnome-keyring-daemon >/dev/null || missing+=(gnome-keyring)
   [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
   if ! done_with npm "$npm_sum"; then
     command -v node >/dev/null || missing+=(nodejs)
