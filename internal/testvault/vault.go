@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -83,7 +85,9 @@ func New() *Vault {
 // the file of the authority to trust.
 func (v *Vault) Start(t testing.TB) (address, caFile string) {
 	t.Helper()
-	s := httptest.NewTLSServer(v)
+	s := httptest.NewUnstartedServer(v)
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that do not trust it are part of tests
+	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s.URL, authority(t, s)
 }

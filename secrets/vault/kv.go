@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -84,8 +83,7 @@ func (c *Client) read(ctx context.Context, p place) (version, error) {
 	}
 	var v version
 	a, err := c.do(ctx, http.MethodGet, c.at("data", p.escaped), query, nil)
-	var r *refusal
-	if errors.As(err, &r) && r.status == http.StatusNotFound {
+	if r, ok := absent(err); ok {
 		return c.gone(p, r)
 	}
 	if err != nil {

@@ -155,7 +155,7 @@ func (c *Client) borrow(ctx context.Context, p place) (map[string]any, time.Time
 		return s.lease.data, s.lease.end(), nil
 	}
 	a, t, err := c.doAs(ctx, http.MethodGet, p.escaped, nil, nil)
-	if status(err) == http.StatusNotFound {
+	if _, ok := absent(err); ok {
 		return nil, time.Time{}, c.missing(p, "there is nothing at this path: make the role, or correct the reference")
 	}
 	if err != nil {

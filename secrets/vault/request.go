@@ -62,10 +62,20 @@ func (r *refusal) Error() string {
 	switch r.status {
 	case http.StatusForbidden:
 		return fmt.Sprintf("Vault at %s refuses %s (403%s): give the token a policy that allows it, or check the token", r.host, r.path, says)
+	case http.StatusNotFound:
+		return fmt.Sprintf("Vault at %s has nothing at %s (404%s): is the engine mounted there, and the namespace right?", r.host, r.path, says)
 	case http.StatusTooManyRequests:
 		return fmt.Sprintf("Vault at %s limits the rate of requests (429%s): ask less often, or raise its quota", r.host, says)
 	}
 	return fmt.Sprintf("Vault at %s answers to %s with %d%s", r.host, r.path, r.status, says)
+}
+
+// absent reports whether an error says that there is nothing at a path of an
+// engine, as opposed to no engine.
+func absent(err error) (*refusal, bool) {
+	var r *refusal
+	ok := errors.As(err, &r) && r.status == http.StatusNotFound && r.says == ""
+	return r, ok
 }
 
 // status returns the status of a refusal; 0 for every other error.

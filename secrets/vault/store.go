@@ -57,7 +57,7 @@ func (c *Client) list(ctx context.Context, folder string, depth int, n *int, all
 		}
 	}
 	a, err := c.do(ctx, http.MethodGet, c.at("metadata", escaped), url.Values{"list": {"true"}}, nil)
-	if status(err) == http.StatusNotFound {
+	if _, ok := absent(err); ok {
 		return nil
 	}
 	if err != nil {
