@@ -75,7 +75,7 @@ func (s *serverLoader) confine(n node, c *confinement, spec *runtime.Spec) {
 			s.dec.Fault(at.Get("size"), "must be more than 0: leave it out for as much as the disk")
 		}
 		spec.Mounts = append(spec.Mounts, runtime.Mount{
-			Source: s.inFolder(m.Source), Volume: m.Volume, Size: m.Size, Target: m.Target, Writable: m.Writable, Force: m.Force,
+			Source: s.site.Path(m.Source), Volume: m.Volume, Size: m.Size, Target: m.Target, Writable: m.Writable, Force: m.Force,
 		})
 	}
 	spec.User, spec.Class, spec.Port, spec.Path, spec.WritableRoot = c.User, c.Class, c.Port, c.Path, c.WritableRoot
@@ -138,7 +138,7 @@ func (s *serverLoader) confined(n node, d *Server, spec runtime.Spec) runtime.La
 	if !ok {
 		return nil
 	}
-	d.Dir = s.inFolder(spec.Dir)
+	d.Dir = s.site.Path(spec.Dir)
 	spec.Dir = d.Dir
 	return s.started(n, d, rt, kind, spec)
 }

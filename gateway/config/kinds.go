@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 
 	"github.com/gatehouse-mcp/gatehouse/interceptor"
@@ -67,6 +68,16 @@ type Factory[T any] interface {
 // Site is where a driver is made.
 type Site struct {
 	State string // the configuration's state folder; empty when it has none
+	Dir   string // the folder that the file is in
+}
+
+// Path is a path as the file means it: relative to the folder that it is in.
+// An empty one stays empty.
+func (s Site) Path(path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(s.Dir, path)
 }
 
 // FactoryOf makes a [Factory] of a function. The options of an empty section
@@ -75,7 +86,7 @@ func FactoryOf[O, T any](f func(ctx context.Context, options *O) (T, error)) Fac
 	return factoryFunc[O, T](func(ctx context.Context, _ Site, options *O) (T, error) { return f(ctx, options) })
 }
 
-// FactoryAt is FactoryOf for a driver that keeps something on disk.
+// FactoryAt is FactoryOf for a driver that has to do with files.
 func FactoryAt[O, T any](f func(ctx context.Context, site Site, options *O) (T, error)) Factory[T] {
 	return factoryFunc[O, T](f)
 }

@@ -121,7 +121,7 @@ func load(ctx context.Context, path string, k *Kinds, old *drivers) (*Config, er
 		return nil, err
 	}
 	l := &loader{
-		ctx: ctx, kinds: k, root: root, dir: filepath.Dir(abs),
+		ctx: ctx, kinds: k, root: root, site: Site{Dir: filepath.Dir(abs)},
 		drivers: newDrivers(old), runtimes: make(map[string]runtime.Runtime),
 	}
 	l.dec = strictyaml.NewDecoder(func(n strictyaml.Node, v secrets.Value) { l.values = append(l.values, placed{n, v}) })
@@ -133,7 +133,7 @@ func load(ctx context.Context, path string, k *Kinds, old *drivers) (*Config, er
 	}
 	switch {
 	case cfg.State != "":
-		cfg.State = l.inFolder(cfg.State)
+		cfg.State = l.site.Path(cfg.State)
 	case k.StateHome != "":
 		h := sha256.Sum256([]byte(abs))
 		cfg.State = filepath.Join(k.StateHome, "gatehouse", hex.EncodeToString(h[:8]))
@@ -179,7 +179,6 @@ type loader struct {
 	ctx      context.Context
 	kinds    *Kinds
 	root     strictyaml.Node
-	dir      string
 	dec      *strictyaml.Decoder
 	drivers  *drivers
 	runtimes map[string]runtime.Runtime
@@ -194,14 +193,6 @@ type loader struct {
 type placed struct {
 	at  strictyaml.Node
 	val secrets.Value
-}
-
-// inFolder resolves a path against the file's folder.
-func (l *loader) inFolder(path string) string {
-	if path == "" || filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(l.dir, path)
 }
 
 // basics checks the keys at the top that hold one plain value.

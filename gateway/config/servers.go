@@ -218,7 +218,7 @@ func (s *serverLoader) launcher(n node, f *server, d *Server) runtime.Launcher {
 	if !ok {
 		return nil
 	}
-	d.Dir = s.inFolder(spec.Dir)
+	d.Dir = s.site.Path(spec.Dir)
 	spec.Dir, spec.Unconfined = d.Dir, true
 	return runtime.Of(rt, spec)
 }
