@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -72,12 +73,15 @@ func testMain(m *testing.M) int {
 	return m.Run()
 }
 
-// serveTools is the server behind the gateway: a tool that echoes with its
-// variables, and "hold", which connects to an address and waits there.
+// serveTools is the server behind the gateway: a tool that tells its variables,
+// or digests of them where the gateway would hide a value, and "hold", which connects to an address and waits there.
 func serveTools(tool string) error {
 	s := server.NewMCPServer("tools", "1.0.0")
 	s.AddTool(mcp.NewTool(tool), func(_ context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) {
 		name := r.GetString("variable", "")
+		if r.GetBool("digest", false) {
+			return mcp.NewToolResultText(digest(os.Getenv(name))), nil
+		}
 		return mcp.NewToolResultText(os.Getenv(name)), nil
 	})
 	s.AddTool(mcp.NewTool("hold"), func(_ context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) {
@@ -91,6 +95,8 @@ func serveTools(tool string) error {
 	})
 	return server.NewStdioServer(s).Listen(context.Background(), os.Stdin, os.Stdout)
 }
+
+func digest(s string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(s))) }
 
 // home is the folder and the environment of a user.
 type home struct {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/gatehouse-mcp/gatehouse/gateway/config"
@@ -11,7 +10,6 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/runtime/process"
 	"github.com/gatehouse-mcp/gatehouse/runtime/remote"
 	"github.com/gatehouse-mcp/gatehouse/runtime/sandbox"
-	"github.com/gatehouse-mcp/gatehouse/secrets"
 )
 
 // plainKind is the kind of runtime that confines nothing.
@@ -26,9 +24,7 @@ func (a *app) kinds() *config.Kinds {
 			"containerd": config.FactoryAt(a.containerd),
 			"auto":       config.FactoryAt(a.auto),
 		},
-		Secrets: map[string]config.Factory[secrets.Provider]{
-			"env": config.FactoryOf(a.environment),
-		},
+		Secrets:   a.providers(),
 		Plain:     plainKind,
 		Confine:   "sandbox",
 		Driver:    "auto",
@@ -110,18 +106,4 @@ func (a *app) runtimeEvents() runtime.Events {
 		},
 		Removed: func(what string) { log.Info("removed what a dead gateway had left", "what", what) },
 	}
-}
-
-type environmentOptions struct{}
-
-// environment makes the provider of ${NAME}: the variables of this program.
-// The configuration sees to it that only those which it names are asked for.
-func (a *app) environment(context.Context, *environmentOptions) (secrets.Provider, error) {
-	return secrets.ProviderFunc(func(_ context.Context, ref secrets.Ref) (secrets.Secret, error) {
-		v, ok := a.lookup(string(ref))
-		if !ok {
-			return secrets.Secret{}, fmt.Errorf("the environment variable %s is not set: %w", ref, secrets.ErrNotFound)
-		}
-		return secrets.NewSecret(v), nil
-	}), nil
 }
