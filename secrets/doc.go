@@ -6,8 +6,8 @@
 //	r, err := v.Resolve(ctx, provider)
 //	req.Header.Set("Authorization", r.Reveal())
 //
-// Providers are packages of their own below this one, or a host's own few
-// lines. [Chain] asks several in order, [NewCache] keeps answers for a while and
+// Providers are packages of their own below this one (env, file, age, keyring,
+// vault, command), or a host's own few lines. [Chain] asks several in order, [NewCache] keeps answers for a while and
 // asks once for all who wait:
 //
 //	p := secrets.NewCache(secrets.Chain(keyring, vault), nil)

@@ -179,7 +179,7 @@ func (a *app) dockerHelper(ctx context.Context, o *dockerOptions) (secrets.Provi
 	if err != nil {
 		return nil, err
 	}
-	return given(command.NewHelper(o.Helper, &command.HelperOptions{Env: variables, Timeout: o.Timeout}))
+	return given(command.NewDocker(o.Helper, &command.DockerOptions{Env: variables, Timeout: o.Timeout}))
 }
 
 // given returns what a constructor made as a provider, or its error alone.

@@ -54,7 +54,10 @@
 //	    interactive: true
 //	    maxLine: 16MiB
 //	unprefixed: files               # its tools keep their bare names
-//	secrets: {vault: {kind: vault, address: …}}
+//	secrets:                        # providers by name; without a kind, the name is the kind
+//	  local: {kind: file, path: .env}
+//	  vault: {address: "https://vault.example.com:8200", tokenFile: token, ttl: 5m}
+//	  default: {kind: chain, of: [local, vault]}   # of ${NAME}, in place of the environment
 //	runtime: {driver: containerd, namespace: mcp, confine: all, ceiling: {limits: {memory: 4GiB}, volume: 10GiB}}
 //	profiles:                       # serve one of them instead of all servers
 //	  review:

@@ -230,15 +230,15 @@ func TestNew(t *testing.T) {
 			t.Errorf("%q %+v: %v", c.argv, c.o, err)
 		}
 	}
-	if _, err := command.NewHelper("", nil); err == nil {
+	if _, err := command.NewDocker("", nil); err == nil {
 		t.Error("a helper without a name")
 	}
 }
 
-func TestHelper(t *testing.T) {
+func TestDocker(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	h, err := command.NewHelper(os.Args[0], &command.HelperOptions{Env: map[string]secrets.Value{asHelper: secrets.Plain(dir)}})
+	h, err := command.NewDocker(os.Args[0], &command.DockerOptions{Env: map[string]secrets.Value{asHelper: secrets.Plain(dir)}})
 	if err != nil {
 		t.Fatal(err)
 	}

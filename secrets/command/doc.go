@@ -1,5 +1,5 @@
 // Package command takes secrets from other programs: [New] runs a command
-// that prints one, such as op read or pass show, and [NewHelper] speaks the
+// that prints one, such as op read or pass show, and [NewDocker] speaks the
 // protocol of docker-credential-* programs.
 //
 //	p, err := command.New([]string{"op", "read", "op://{path}/{field}"}, &command.Options{

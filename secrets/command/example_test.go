@@ -20,8 +20,8 @@ func ExampleNew() {
 	// Output: [redacted] the token of team/github <nil>
 }
 
-func ExampleNewHelper() {
-	h, err := command.NewHelper("no-such-keychain", nil)
+func ExampleNewDocker() {
+	h, err := command.NewDocker("no-such-keychain", nil)
 	if err != nil {
 		panic(err)
 	}

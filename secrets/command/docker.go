@@ -12,8 +12,8 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/secrets"
 )
 
-// HelperOptions changes how [NewHelper] runs a program.
-type HelperOptions struct {
+// DockerOptions changes how [NewDocker] runs a program.
+type DockerOptions struct {
 	// Env is the environment of the program, as in [Options].
 	Env map[string]secrets.Value
 
@@ -21,16 +21,16 @@ type HelperOptions struct {
 	Timeout time.Duration
 }
 
-// Helper is a provider that speaks the protocol of docker-credential-*
+// Docker is a provider that speaks the protocol of docker-credential-*
 // programs (https://github.com/docker/docker-credential-helpers). A reference
 // is the URL or name that Docker calls a server, with #Username for the name
 // of the user instead of the secret. It is safe for concurrent use.
-type Helper struct{ p *program }
+type Docker struct{ p *program }
 
 var (
-	_ secrets.Provider = (*Helper)(nil)
-	_ secrets.Lister   = (*Helper)(nil)
-	_ secrets.Store    = (*Helper)(nil)
+	_ secrets.Provider = (*Docker)(nil)
+	_ secrets.Lister   = (*Docker)(nil)
+	_ secrets.Store    = (*Docker)(nil)
 )
 
 // What helpers print, on standard output, when they do not have a credential.
@@ -40,11 +40,11 @@ const noCredentials = "credentials not found in native keychain"
 // newUser is the user of a credential that Set makes; the protocol wants one.
 const newUser = "gatehouse"
 
-// NewHelper makes a provider of a helper, such as pass for
+// NewDocker makes a provider of a helper, such as pass for
 // docker-credential-pass, or the path of one.
-func NewHelper(name string, o *HelperOptions) (*Helper, error) {
+func NewDocker(name string, o *DockerOptions) (*Docker, error) {
 	if o == nil {
-		o = new(HelperOptions)
+		o = new(DockerOptions)
 	}
 	if name != "" && base(name) == name && !strings.HasPrefix(name, "docker-credential-") {
 		name = "docker-credential-" + name
@@ -53,36 +53,36 @@ func NewHelper(name string, o *HelperOptions) (*Helper, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Helper{p}, nil
+	return &Docker{p}, nil
 }
 
 // credential is what the protocol says of one.
 type credential struct{ ServerURL, Username, Secret string }
 
 // get asks for a credential.
-func (h *Helper) get(ctx context.Context, server string) (credential, error) {
+func (d *Docker) get(ctx context.Context, server string) (credential, error) {
 	var c credential
 	if err := checkPart(server, "", ""); err != nil || server == "" {
-		return c, h.p.fault(fmt.Errorf("%q is no name of a server", server))
+		return c, d.p.fault(fmt.Errorf("%q is no name of a server", server))
 	}
-	out, err := h.p.run(ctx, server, "get")
+	out, err := d.p.run(ctx, server, "get")
 	var e *ended
 	if errors.As(err, &e) && strings.Contains(string(e.output), noCredentials) {
-		return c, h.p.fault(fmt.Errorf("it has no credentials for %s: store them with docker login, or by its command store: %w", server, secrets.ErrNotFound))
+		return c, d.p.fault(fmt.Errorf("it has no credentials for %s: store them with docker login, or by its command store: %w", server, secrets.ErrNotFound))
 	}
 	if err != nil {
 		return c, err
 	}
 	if json.Unmarshal(out, &c) != nil { // its error may show what stands there
-		return c, h.p.fault(errors.New("its answer is no JSON object with ServerURL, Username and Secret"))
+		return c, d.p.fault(errors.New("its answer is no JSON object with ServerURL, Username and Secret"))
 	}
 	return c, nil
 }
 
 // Resolve implements [secrets.Provider].
-func (h *Helper) Resolve(ctx context.Context, ref secrets.Ref) (secrets.Secret, error) {
+func (d *Docker) Resolve(ctx context.Context, ref secrets.Ref) (secrets.Secret, error) {
 	server, field := ref.Cut()
-	c, err := h.get(ctx, server)
+	c, err := d.get(ctx, server)
 	if err != nil {
 		return secrets.Secret{}, err
 	}
@@ -92,18 +92,18 @@ func (h *Helper) Resolve(ctx context.Context, ref secrets.Ref) (secrets.Secret, 
 	case "username":
 		return secrets.NewSecret(c.Username), nil
 	}
-	return secrets.Secret{}, h.p.fault(fmt.Errorf("a credential has no field %s: use Username or Secret", field))
+	return secrets.Secret{}, d.p.fault(fmt.Errorf("a credential has no field %s: use Username or Secret", field))
 }
 
 // List implements [secrets.Lister].
-func (h *Helper) List(ctx context.Context) ([]secrets.Ref, error) {
-	out, err := h.p.run(ctx, "", "list")
+func (d *Docker) List(ctx context.Context) ([]secrets.Ref, error) {
+	out, err := d.p.run(ctx, "", "list")
 	if err != nil {
 		return nil, err
 	}
 	var users map[string]string
 	if json.Unmarshal(out, &users) != nil {
-		return nil, h.p.fault(errors.New("its list is no JSON object of servers and users"))
+		return nil, d.p.fault(errors.New("its list is no JSON object of servers and users"))
 	}
 	refs := make([]secrets.Ref, 0, len(users))
 	for server := range users {
@@ -115,12 +115,12 @@ func (h *Helper) List(ctx context.Context) ([]secrets.Ref, error) {
 
 // Set implements [secrets.Store]. The user of a credential that is there is
 // kept; a new one is of the user gatehouse.
-func (h *Helper) Set(ctx context.Context, ref secrets.Ref, s secrets.Secret) error {
+func (d *Docker) Set(ctx context.Context, ref secrets.Ref, s secrets.Secret) error {
 	server, err := whole(ref)
 	if err != nil {
-		return h.p.fault(err)
+		return d.p.fault(err)
 	}
-	c, err := h.get(ctx, server)
+	c, err := d.get(ctx, server)
 	if err != nil && !errors.Is(err, secrets.ErrNotFound) {
 		return err
 	}
@@ -132,20 +132,20 @@ func (h *Helper) Set(ctx context.Context, ref secrets.Ref, s secrets.Secret) err
 	if err != nil {
 		return err
 	}
-	_, err = h.p.run(ctx, string(in), "store")
+	_, err = d.p.run(ctx, string(in), "store")
 	return err
 }
 
 // Remove implements [secrets.Store].
-func (h *Helper) Remove(ctx context.Context, ref secrets.Ref) error {
+func (d *Docker) Remove(ctx context.Context, ref secrets.Ref) error {
 	server, err := whole(ref)
 	if err != nil {
-		return h.p.fault(err)
+		return d.p.fault(err)
 	}
-	if _, err := h.get(ctx, server); err != nil {
+	if _, err := d.get(ctx, server); err != nil {
 		return err
 	}
-	_, err = h.p.run(ctx, server, "erase")
+	_, err = d.p.run(ctx, server, "erase")
 	return err
 }
 
