@@ -74,9 +74,9 @@ func New(command []string, o *Options) (*Command, error) {
 	case format == document.Plain || format.Check() != nil:
 		return nil, fmt.Errorf("there is no Format %q of output: use json, yaml or dotenv, or leave it out", c.o.Format)
 	case format != "" && c.marked(fieldMark):
-		return nil, errors.New("Format and {field} exclude each other: both say what the field names")
+		return nil, errors.New("the option Format and {field} exclude each other: both say what the field names")
 	case format != "" && c.o.FirstLine:
-		return nil, errors.New("Format and FirstLine exclude each other")
+		return nil, errors.New("the options Format and FirstLine exclude each other")
 	}
 	return c, nil
 }

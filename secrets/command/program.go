@@ -48,14 +48,14 @@ func newProgram(name, dir string, env map[string]secrets.Value, timeout time.Dur
 		return nil, errors.New("the program is not named")
 	}
 	if timeout < 0 {
-		return nil, fmt.Errorf("Timeout is %v: leave it out for %v", timeout, defaultTimeout)
+		return nil, fmt.Errorf("the option Timeout is %v: leave it out for %v", timeout, defaultTimeout)
 	}
 	for k, v := range env {
 		if k == "" || strings.ContainsAny(k, "=\x00") {
-			return nil, fmt.Errorf("Env: %q is no name of a variable", k)
+			return nil, fmt.Errorf("the option Env: %q is no name of a variable", k)
 		}
 		if len(v.Refs()) > 0 {
-			return nil, fmt.Errorf("Env: %s has references: resolve them first", k)
+			return nil, fmt.Errorf("the option Env: %s has references: resolve them first", k)
 		}
 	}
 	return &program{

@@ -51,7 +51,7 @@ func New(service string, o *Options) (*Keyring, error) {
 	case service == "" || strings.Contains(service, "\x00"):
 		return nil, errors.New("the service that the entries of the keyring belong to has no name")
 	case k.timeout < 0:
-		return nil, fmt.Errorf("Timeout is %v: leave it out for %v", k.timeout, defaultTimeout)
+		return nil, fmt.Errorf("the option Timeout is %v: leave it out for %v", k.timeout, defaultTimeout)
 	}
 	return k, nil
 }

@@ -88,7 +88,7 @@ func (c *Client) lookUp(ctx context.Context, value string) (*token, error) {
 	t := &token{value: value}
 	a, err := c.send(ctx, t, http.MethodGet, "auth/token/lookup-self", nil, nil)
 	if status(err) == http.StatusForbidden {
-		return nil, fmt.Errorf("Vault at %s does not accept the token: it has ended or was revoked, or its policies lack auth/token/lookup-self", c.base.Host)
+		return nil, fmt.Errorf("vault at %s does not accept the token: it has ended or was revoked, or its policies lack auth/token/lookup-self", c.base.Host)
 	}
 	if err != nil {
 		return nil, err
@@ -150,7 +150,7 @@ func (r AppRole) login(ctx context.Context, c *Client) (*token, error) {
 	}
 	a, err := c.send(ctx, nil, http.MethodPost, "auth/"+mount+"/login", nil, body)
 	if s := status(err); s == http.StatusBadRequest || s == http.StatusForbidden {
-		return nil, fmt.Errorf("Vault at %s does not accept the login by AppRole: the role id or the secret id is wrong, has ended or was used up (%w)", c.base.Host, err)
+		return nil, fmt.Errorf("vault at %s does not accept the login by AppRole: the role id or the secret id is wrong, has ended or was used up (%w)", c.base.Host, err)
 	}
 	if err != nil {
 		return nil, err

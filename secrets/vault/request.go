@@ -53,7 +53,7 @@ type refusal struct {
 
 func (r *refusal) Error() string {
 	if r.state != "" {
-		return fmt.Sprintf("Vault at %s does not serve: %s", r.host, r.state)
+		return fmt.Sprintf("vault at %s does not serve: %s", r.host, r.state)
 	}
 	says := ""
 	if r.says != "" {
@@ -61,13 +61,13 @@ func (r *refusal) Error() string {
 	}
 	switch r.status {
 	case http.StatusForbidden:
-		return fmt.Sprintf("Vault at %s refuses %s (403%s): give the token a policy that allows it, or check the token", r.host, r.path, says)
+		return fmt.Sprintf("vault at %s refuses %s (403%s): give the token a policy that allows it, or check the token", r.host, r.path, says)
 	case http.StatusNotFound:
-		return fmt.Sprintf("Vault at %s has nothing at %s (404%s): is the engine mounted there, and the namespace right?", r.host, r.path, says)
+		return fmt.Sprintf("vault at %s has nothing at %s (404%s): is the engine mounted there, and the namespace right?", r.host, r.path, says)
 	case http.StatusTooManyRequests:
-		return fmt.Sprintf("Vault at %s limits the rate of requests (429%s): ask less often, or raise its quota", r.host, says)
+		return fmt.Sprintf("vault at %s limits the rate of requests (429%s): ask less often, or raise its quota", r.host, says)
 	}
-	return fmt.Sprintf("Vault at %s answers to %s with %d%s", r.host, r.path, r.status, says)
+	return fmt.Sprintf("vault at %s answers to %s with %d%s", r.host, r.path, r.status, says)
 }
 
 // absent reports whether an error says that there is nothing at a path of an

@@ -75,7 +75,7 @@ func (c *Client) list(ctx context.Context, folder string, depth int, n *int, all
 		case strings.ContainsAny(key, "?#"): // no reference leads there
 		case !strings.HasSuffix(key, "/"):
 			if *n++; *n > maxSecrets {
-				return fmt.Errorf("Vault at %s has more than %d secrets in %s: list them with its own command", c.base.Host, maxSecrets, c.o.Mount)
+				return fmt.Errorf("vault at %s has more than %d secrets in %s: list them with its own command", c.base.Host, maxSecrets, c.o.Mount)
 			}
 			if err := c.listFields(ctx, path, all); err != nil {
 				return err

@@ -112,17 +112,17 @@ func New(address string, auth Auth, o *Options) (*Client, error) {
 	case c.o.Engine != kv2 && c.o.Engine != kv1 && c.o.Engine != dynamic:
 		return nil, fmt.Errorf("there is no Engine %q: use %s, %s or %s", c.o.Engine, kv2, kv1, dynamic)
 	case c.o.Engine == dynamic && c.o.Mount != "":
-		return nil, errors.New("Mount is of the KV engine: with the Engine dynamic, references hold the whole path")
+		return nil, errors.New("the option Mount is of the KV engine: with the Engine dynamic, references hold the whole path")
 	case c.o.Timeout < 0:
-		return nil, fmt.Errorf("Timeout is %v: leave it out for %v", c.o.Timeout, defaultTimeout)
+		return nil, fmt.Errorf("the option Timeout is %v: leave it out for %v", c.o.Timeout, defaultTimeout)
 	case strings.ContainsFunc(c.o.Namespace, control):
-		return nil, errors.New("Namespace holds a control character")
+		return nil, errors.New("the option Namespace holds a control character")
 	case auth == nil:
 		return nil, errors.New("there is no way to log in: use Token, TokenFile or AppRole")
 	}
 	c.o.Mount = strings.Trim(cmp.Or(c.o.Mount, defaultMount), "/")
 	if _, err := escape(c.o.Mount); err != nil {
-		return nil, fmt.Errorf("Mount: %w", err)
+		return nil, fmt.Errorf("the option Mount: %w", err)
 	}
 	if err := auth.check(); err != nil {
 		return nil, err
