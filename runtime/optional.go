@@ -108,10 +108,22 @@ type Connection struct {
 	Ended    bool   // the connection has ended; it was reported before
 }
 
+// Injection is what became of the placeholder of a secret in requests of an
+// instance. Those that are all alike are told once a second.
+type Injection struct {
+	Server   string
+	Secret   string // its name
+	Target   string // HOST:PORT
+	Injected bool   // the value took its place
+	Reason   string // why it did not: the placeholder was sent
+	Count    int    // of requests since the last one that was told, this one included
+}
+
 // Events is told what drivers do. Its functions are called without locks and
 // must not block. Every field may be nil.
 type Events struct {
 	Pull       func(Pull)
 	Connection func(Connection)
+	Injection  func(Injection)
 	Removed    func(what string) // something that a dead gateway had left
 }

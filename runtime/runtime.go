@@ -153,15 +153,10 @@ func (l *specLauncher) Definition() string {
 
 // start resolves the secrets of spec and starts it.
 func start(ctx context.Context, rt Runtime, spec Spec, k Key) (Instance, error) {
-	env := make(map[string]secrets.Value, len(spec.Env))
-	for name, v := range spec.Env {
-		r, err := v.Resolve(ctx, k.Secrets)
-		if err != nil {
-			return nil, fmt.Errorf("resolving environment variable %s: %w", name, err)
-		}
-		env[name] = r
+	spec, err := spec.settle(ctx, k.Secrets)
+	if err != nil {
+		return nil, err
 	}
-	spec.Env = env
 	if spec.Name == "" {
 		spec.Name = k.Server
 	}

@@ -33,6 +33,9 @@ type Spec struct {
 	// Nothing of the gateway's own environment is passed on.
 	Env map[string]secrets.Value `json:"env,omitempty"`
 
+	// Secrets are given to the server in stronger forms than the environment.
+	Secrets []SecretUse `json:"secrets,omitempty"`
+
 	// Dir is the working directory; empty for the driver's default.
 	Dir string `json:"dir,omitempty"`
 

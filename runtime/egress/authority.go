@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"strings"
 	"sync"
 	"time"
 )
@@ -33,7 +34,8 @@ type authority struct {
 	leaves map[string]*tls.Certificate
 }
 
-func newAuthority() (*authority, error) {
+// newAuthority makes one that can vouch for the names of rules alone.
+func newAuthority(rules Rules) (*authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("making the authority's key: %w", err)
@@ -48,6 +50,19 @@ func newAuthority() (*authority, error) {
 		MaxPathLenZero:        true,
 		BasicConstraintsValid: true,
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+	}
+	// A client that knows name constraints (RFC 5280, section 4.2.1.10) takes
+	// it for nothing else, not even if its key were known.
+	tmpl.PermittedDNSDomainsCritical = true
+	for _, r := range rules {
+		tmpl.PermittedDNSDomains = append(tmpl.PermittedDNSDomains, strings.TrimPrefix(r.host, "."))
+	}
+	for _, all := range []string{"0.0.0.0/0", "::/0"} {
+		_, n, err := net.ParseCIDR(all)
+		if err != nil {
+			return nil, err
+		}
+		tmpl.ExcludedIPRanges = append(tmpl.ExcludedIPRanges, n)
 	}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, key.Public(), key)
 	if err != nil {
@@ -64,7 +79,7 @@ func (a *authority) pem() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
 }
 
-// leaf returns a certificate for a name or an address.
+// leaf returns a certificate for a name.
 func (a *authority) leaf(host string) (*tls.Certificate, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -85,11 +100,7 @@ func (a *authority) leaf(host string) (*tls.Certificate, error) {
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
-	if ip := net.ParseIP(host); ip != nil {
-		tmpl.IPAddresses = []net.IP{ip}
-	} else {
-		tmpl.DNSNames = []string{host}
-	}
+	tmpl.DNSNames = []string{host}
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, a.cert, key.Public(), a.key)
 	if err != nil {
 		return nil, fmt.Errorf("making a certificate for %s: %w", host, err)

@@ -74,13 +74,8 @@ func (g *Gate) captured(c *conn, ap netip.AddrPort) {
 		c.reset()
 		return
 	}
-	term, err := g.termination("tcp", t)
-	if err != nil {
-		c.reset()
-		return
-	}
-	if term != nil {
-		g.terminate("tcp", t, c, nil, term)
+	if g.terminates(t) {
+		g.terminate("tcp", t, c, nil)
 		return
 	}
 	up, err := g.dial(g.ctx, t, addrs)

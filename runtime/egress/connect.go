@@ -64,13 +64,10 @@ func (g *Gate) connect(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	term, err := g.termination("connect", t)
-	if err != nil {
-		fail(w, err)
-		return
-	}
 	var up *conn
-	if term == nil {
+	term := g.terminates(t)
+	if !term {
+		var err error
 		if up, err = g.dial(r.Context(), t, addrs); err != nil {
 			fail(w, err)
 			g.ended("connect", t, 0, 0)
@@ -92,8 +89,8 @@ func (g *Gate) connect(w http.ResponseWriter, r *http.Request) {
 	if _, err := client.Write([]byte("HTTP/1.1 200 Connection established\r\n\r\n")); err != nil {
 		client.reset()
 	}
-	if term != nil {
-		g.terminate("connect", t, client, had, term)
+	if term {
+		g.terminate("connect", t, client, had)
 		return
 	}
 	g.tunnel("connect", t, client, had, up)
@@ -111,17 +108,13 @@ func (g *Gate) forward(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	term, err := g.termination("http", t)
 	c, mine := r.Context().Value(connKey{}).(*conn)
-	if err == nil && !mine {
-		err = errors.New("the connection is not known")
-	}
-	if err != nil {
-		fail(w, err)
+	if !mine {
+		fail(w, errors.New("the connection is not known"))
 		return
 	}
 	defer func() { g.ended("http", t, c.sinceMark(&c.read, &c.markRead), c.sinceMark(&c.written, &c.markWritten)) }()
-	g.pass(w, r, route{protocol: "http", t: t, addrs: addrs}, "http", term)
+	g.pass(w, r, route{protocol: "http", t: t, addrs: addrs}, "http")
 	_ = http.NewResponseController(w).Flush() // so that it is counted
 }
 

@@ -53,7 +53,7 @@
 // what is held is that connections go to the addresses of names on the list
 // and say such a name in the open; not that a server that answers for several
 // names, such as that of a CDN, serves none of the others (domain fronting).
-// [Options.Terminate] holds that too.
+// [Attachment.Terminate] holds that too.
 //
 // # What is kept
 //
@@ -67,7 +67,11 @@
 //
 // # Looking inside
 //
-// [Options.Terminate] names targets whose TLS ends in the proxy, with a
-// certificate of the proxy's own authority ([Proxy.CA]), so that hooks see
-// each HTTP request and response. The proxy knows nothing of what they do.
+// [Attachment.Terminate] names targets whose TLS ends in the gate, with
+// certificates of the gate's own authority ([Gate.CA]), which is good for those
+// names alone and whose key stays in memory. Hooks see each HTTP request to
+// them and each response, over HTTP/1 and HTTP/2; the TLS to the target is
+// verified. The proxy knows nothing of what hooks do: see runtime/inject. A
+// client that does not take the certificate, since it pins another one or
+// heeds none of the usual variables, gets no connection, and a refusal says so.
 package egress

@@ -19,8 +19,8 @@ func ExampleNew() {
 	}
 	defer p.Close()
 	// For each instance: gate, err := p.Attach(ctx, namespace, egress.Attachment{…})
-	fmt.Println("looks into connections:", p.CA() != nil)
-	// Output: looks into connections: false
+	fmt.Println("closed:", p.Close())
+	// Output: closed: <nil>
 }
 
 func ExampleParseRule() {

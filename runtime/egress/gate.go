@@ -21,10 +21,14 @@ type Gate struct {
 	server string
 	rules  Rules
 	names  *names
-	six    bool // IPv6 is captured too
-	rec    record
-	pace   *pace
-	again  *repeats
+	hooks  Hooks
+	ca     *authority // nil when no TLS ends here
+
+	terminated Rules // whose TLS ends here
+	six        bool  // IPv6 is captured too
+	rec        record
+	pace       *pace
+	again      *repeats
 
 	sockets *sockets
 	front   *http.Server // the proxy's port
@@ -45,9 +49,9 @@ type Gate struct {
 
 var _ runtime.Refuser = (*Gate)(nil)
 
-func newGate(p *Proxy, s *sockets, server string, rules Rules) *Gate {
+func newGate(p *Proxy, s *sockets, a Attachment, rules Rules) *Gate {
 	g := &Gate{
-		p: p, server: server, rules: rules, sockets: s,
+		p: p, server: a.Server, hooks: a.Hooks, rules: rules, sockets: s,
 		names: newNames(maxNames), six: len(s.tcp) > 1,
 		slots: make(chan struct{}, p.o.MaxConns),
 		ups:   make(chan struct{}, p.o.MaxConns),
@@ -58,7 +62,7 @@ func newGate(p *Proxy, s *sockets, server string, rules Rules) *Gate {
 	g.out = g.transport()
 	g.front = g.httpServer(http.HandlerFunc(g.proxied))
 	g.decoded = newFeed()
-	g.inner = g.httpServer(http.HandlerFunc(g.terminated))
+	g.inner = g.httpServer(http.HandlerFunc(g.decodedRequest))
 	return g
 }
 
@@ -95,6 +99,16 @@ func (g *Gate) Env() map[string]string {
 // would do, since all questions are answered here.
 func (g *Gate) ResolvConf() []byte {
 	return []byte("nameserver 127.0.0.53\noptions edns0 timeout:3 attempts:1\n")
+}
+
+// CA returns the certificate of the gate's own authority as PEM, which a
+// server whose TLS ends here must trust; nil when none does. It vouches for
+// the names of [Attachment.Terminate] alone. Its key stays in this process.
+func (g *Gate) CA() []byte {
+	if g.ca == nil {
+		return nil
+	}
+	return g.ca.pem()
 }
 
 // Refusals implements [runtime.Refuser]. The target of a name that was asked

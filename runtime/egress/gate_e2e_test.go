@@ -383,11 +383,9 @@ func TestAttachNeedsANamespace(t *testing.T) {
 // TestTerminatedInside ends TLS in the proxy for a program that ignores it.
 func TestTerminatedInside(t *testing.T) {
 	w := outside(t)
-	b := w.box(t, Options{Terminate: func(server, host string, port uint16) *Termination {
-		if server != "test" || host != "api.example" || port != 443 {
-			return nil
-		}
-		return &Termination{Response: func(r *http.Response) error {
+	b := w.boxFor(t, Options{}, Attachment{
+		Server: "test", Allow: listed, Terminate: []string{"api.example:443"},
+		Hooks: Hooks{Response: func(r *http.Response) error {
 			r.Header.Del("Content-Length")
 			r.ContentLength = -1
 			r.Body = struct {
@@ -395,11 +393,11 @@ func TestTerminatedInside(t *testing.T) {
 				io.Closer
 			}{io.MultiReader(strings.NewReader("hooked: "), r.Body), r.Body}
 			return nil
-		}}
-	}}, listed...)
-	has(t, "terminated", b.do(order{Get: "https://api.example/", Roots: b.gate.p.CA()}).Body, "hooked: hello from api.example")
+		}},
+	})
+	has(t, "terminated", b.do(order{Get: "https://api.example/", Roots: b.gate.CA()}).Body, "hooked: hello from api.example")
 	has(t, "tunnelled", b.do(order{Get: "https://six.example/", Roots: w.ca.pem()}).Body, "hello from six.example")
-	has(t, "lying SNI", b.do(order{Get: "https://api.example/", Roots: b.gate.p.CA(), Insist: "evil.example"}).Err, "reset")
+	has(t, "lying SNI", b.do(order{Get: "https://api.example/", Roots: b.gate.CA(), Insist: "evil.example"}).Err, "reset")
 }
 
 // TestNothingIsLeft opens and closes 200 gates, with traffic.

@@ -131,12 +131,17 @@ type box struct {
 
 func (w *world) box(t testing.TB, o Options, allow ...string) *box {
 	t.Helper()
+	return w.boxFor(t, o, Attachment{Server: "test", Allow: allow})
+}
+
+func (w *world) boxFor(t testing.TB, o Options, a Attachment) *box {
+	t.Helper()
 	ns, err := netns.New()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = ns.Close() })
-	g, err := w.proxy(t, o).Attach(t.Context(), ns.File(), Attachment{Server: "test", Allow: allow})
+	g, err := w.proxy(t, o).Attach(t.Context(), ns.File(), a)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -116,7 +116,7 @@ func TestTargetsAreBounded(t *testing.T) {
 			_, _ = io.WriteString(s, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 		}
 	})
-	g := w.gate(t, Options{MaxConns: most, Terminate: func(string, string, uint16) *Termination { return &Termination{} }}, "good.example:443")
+	g := w.attach(t, Options{MaxConns: most}, Attachment{Allow: []string{"good.example:443"}, Terminate: []string{"good.example:443"}})
 	get := func(client *http.Client) {
 		resp, err := client.Get("https://good.example/")
 		if err != nil {

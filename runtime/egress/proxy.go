@@ -40,12 +40,6 @@ type Options struct {
 	// interfaces. The answer is used for 5 seconds.
 	HostAddrs func() ([]netip.Addr, error)
 
-	// Terminate says whether the HTTP of a server to a target that is on its
-	// list passes through hooks; nil, or a nil answer: it is tunnelled
-	// untouched. host is a name, or an address as text. It is asked for each
-	// connection, must be quick, and is called concurrently.
-	Terminate func(server, host string, port uint16) *Termination
-
 	// Roots are the authorities that vouch for the targets of terminated
 	// connections; nil: those of the system.
 	Roots *x509.CertPool
@@ -76,7 +70,6 @@ type Options struct {
 type Proxy struct {
 	o      Options
 	policy *policy
-	ca     *authority // nil without Terminate
 
 	mu     sync.Mutex
 	closed bool
@@ -96,8 +89,6 @@ func New(o *Options) (*Proxy, error) {
 		return nil, fmt.Errorf("egress: Options.DialTimeout is %v; 0 is the default", p.o.DialTimeout)
 	case p.o.HelloTimeout < 0:
 		return nil, fmt.Errorf("egress: Options.HelloTimeout is %v; 0 is the default", p.o.HelloTimeout)
-	case p.o.Roots != nil && p.o.Terminate == nil:
-		return nil, errors.New("egress: Options.Roots is for terminated connections; set Options.Terminate too")
 	}
 	p.o.MaxConns = cmp.Or(p.o.MaxConns, 256)
 	p.o.IdleTimeout = cmp.Or(p.o.IdleTimeout, time.Hour)
@@ -116,30 +107,22 @@ func New(o *Options) (*Proxy, error) {
 		}
 	}
 	p.policy = &policy{classes: newClasses(), resolver: p.o.Resolver, own: &ownAddrs{list: p.o.HostAddrs}}
-	if p.o.Terminate != nil {
-		ca, err := newAuthority()
-		if err != nil {
-			return nil, fmt.Errorf("egress: %w", err)
-		}
-		p.ca = ca
-	}
 	return p, nil
-}
-
-// CA returns the certificate of the proxy's own authority as PEM, which a
-// server whose connections are terminated must trust; nil without
-// [Options.Terminate]. Its key stays in this process, and is new in each.
-func (p *Proxy) CA() []byte {
-	if p.ca == nil {
-		return nil
-	}
-	return p.ca.pem()
 }
 
 // Attachment says for whom a gate is.
 type Attachment struct {
 	Server string   // the name in events
 	Allow  []string // entries as ParseRule reads them; none: everything is refused, and told
+
+	// Terminate lists targets whose TLS ends in the gate, as entries with a
+	// name and a port. They must be allowed as well. Nothing but HTTP passes
+	// to them.
+	Terminate []string
+
+	// Hooks see the HTTP of those targets, and all HTTP without TLS that
+	// the gate reads.
+	Hooks Hooks
 }
 
 // Attach opens a gate inside the network namespace that ns is a descriptor
@@ -154,6 +137,10 @@ func (p *Proxy) Attach(ctx context.Context, ns *os.File, a Attachment) (*Gate, e
 	if err != nil {
 		return nil, fmt.Errorf("egress of server %s: %w", a.Server, err)
 	}
+	terminated, ca, err := terminations(a)
+	if err != nil {
+		return nil, fmt.Errorf("egress of server %s: %w", a.Server, err)
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("egress of server %s: %w", a.Server, err)
 	}
@@ -161,12 +148,13 @@ func (p *Proxy) Attach(ctx context.Context, ns *os.File, a Attachment) (*Gate, e
 	if err != nil {
 		return nil, fmt.Errorf("egress of server %s: %w", a.Server, err)
 	}
-	return p.open(s, a.Server, rules)
+	g := newGate(p, s, a, rules)
+	g.terminated, g.ca = terminated, ca
+	return p.open(g)
 }
 
-// open starts a gate on its sockets, which it takes over.
-func (p *Proxy) open(s *sockets, server string, rules Rules) (*Gate, error) {
-	g := newGate(p, s, server, rules)
+// open starts a gate, whose sockets it takes over.
+func (p *Proxy) open(g *Gate) (*Gate, error) {
 	p.mu.Lock()
 	closed := p.closed
 	if !closed {
@@ -174,8 +162,8 @@ func (p *Proxy) open(s *sockets, server string, rules Rules) (*Gate, error) {
 	}
 	p.mu.Unlock()
 	if closed {
-		s.close()
-		return nil, fmt.Errorf("egress of server %s: the proxy is closed", server)
+		g.sockets.close()
+		return nil, fmt.Errorf("egress of server %s: the proxy is closed", g.server)
 	}
 	g.serve()
 	return g, nil

@@ -436,7 +436,7 @@ func TestClose(t *testing.T) {
 	if _, err := net.Dial("tcp", g.sockets.proxy.Addr().String()); err == nil {
 		t.Error("a closed gate listens")
 	}
-	if _, err := g.p.open(&sockets{}, "late", nil); err == nil {
+	if _, err := g.p.open(newGate(g.p, &sockets{}, Attachment{Server: "late"}, nil)); err == nil {
 		t.Error("a closed proxy opens gates")
 	}
 	if len(g.p.gates) != 0 {
@@ -446,14 +446,13 @@ func TestClose(t *testing.T) {
 
 func TestNewRefusesNonsense(t *testing.T) {
 	t.Parallel()
-	if p, err := New(nil); err != nil || p.CA() != nil {
+	if _, err := New(nil); err != nil {
 		t.Errorf("nil options: %v", err)
 	}
 	for want, o := range map[string]*Options{
 		"MaxConns":     {MaxConns: -1},
 		"DialTimeout":  {DialTimeout: -1},
 		"HelloTimeout": {HelloTimeout: -1},
-		"Terminate":    {Roots: newWorld(t).roots()},
 	} {
 		if _, err := New(o); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
@@ -465,5 +464,10 @@ func TestNewRefusesNonsense(t *testing.T) {
 	}
 	if _, err := p.Attach(t.Context(), nil, Attachment{Server: "s", Allow: []string{"bad"}}); err == nil || !strings.Contains(err.Error(), `egress of server s: allow-list entry "bad"`) {
 		t.Errorf("got %v", err)
+	}
+	for entry, want := range map[string]string{"10.0.0.1:443": "is no name", "*:443": "a lone *"} {
+		if _, err := p.Attach(t.Context(), nil, Attachment{Server: "s", Terminate: []string{entry}}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v", entry, err)
+		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // route is where a request that passes through goes.
@@ -29,9 +30,9 @@ type decoded struct {
 	net.Conn
 	rest  io.Reader // what was read already, then the connection
 	route route
-	term  *Termination
 	once  sync.Once
 	done  chan struct{} // closed with it
+	asked atomic.Bool   // a request has come on it
 }
 
 func (d *decoded) Read(b []byte) (int, error) { return d.rest.Read(b) }
@@ -45,18 +46,17 @@ func (d *decoded) Close() error {
 
 // decode serves the HTTP on a connection that begins with o, in TLS or not,
 // and returns when it has ended.
-func (g *Gate) decode(client *conn, o opening, to route, term *Termination) {
-	d := &decoded{Conn: client, route: to, term: term, done: make(chan struct{})}
+func (g *Gate) decode(client *conn, o opening, to route) {
+	d := &decoded{Conn: client, route: to, done: make(chan struct{})}
 	d.rest = io.MultiReader(bytes.NewReader(o.data), client)
 	var c net.Conn = d
 	if o.speech == tlsHello {
-		c = tls.Server(d, &tls.Config{
-			MinVersion: tls.VersionTLS12,
-			NextProtos: []string{"h2", "http/1.1"},
-			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-				return g.p.ca.leaf(to.t.hostname())
-			},
-		})
+		tc, err := g.handshake(d)
+		if err != nil {
+			return
+		}
+		defer g.unused(d)
+		c = tc
 	}
 	if !g.decoded.put(g.ctx, c) {
 		return
@@ -82,7 +82,7 @@ func (g *Gate) requests(to route, client *conn, o opening, up *conn) {
 		l.close()
 		tr.CloseIdleConnections()
 	}()
-	g.decode(client, o, to, nil)
+	g.decode(client, o, to)
 }
 
 // lane is the way of the requests of one connection.
@@ -129,8 +129,8 @@ func (l *lane) close() {
 	}
 }
 
-// terminated serves a request on a connection that is decoded.
-func (g *Gate) terminated(w http.ResponseWriter, r *http.Request) {
+// decodedRequest serves a request on a connection that is decoded.
+func (g *Gate) decodedRequest(w http.ResponseWriter, r *http.Request) {
 	if !g.enter() {
 		return
 	}
@@ -145,6 +145,7 @@ func (g *Gate) terminated(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the connection is not known", http.StatusInternalServerError)
 		return
 	}
+	d.asked.Store(true)
 	to := d.route
 	if got, err := parseTarget(r.Host, to.t.port); err != nil || got != to.t {
 		if !g.pace.wait(r.Context()) {
@@ -162,7 +163,7 @@ func (g *Gate) terminated(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "CONNECT is for the proxy, not for what is behind it", http.StatusMethodNotAllowed)
 		return
 	}
-	g.pass(w, r, to, scheme, d.term)
+	g.pass(w, r, to, scheme)
 }
 
 // withoutSwitch takes out of a request what would turn its connection into

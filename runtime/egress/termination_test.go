@@ -21,7 +21,7 @@ import (
 // trusting makes a TLS configuration of a server inside that trusts the proxy.
 func trusting(g *Gate) *tls.Config {
 	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(g.p.CA())
+	pool.AppendCertsFromPEM(g.CA())
 	return &tls.Config{RootCAs: pool}
 }
 
@@ -38,17 +38,15 @@ func shop(w *world) {
 }
 
 // injecting puts a credential in and takes it out again.
-func injecting(*testing.T) Options {
-	return Options{Terminate: func(server, host string, port uint16) *Termination {
-		if server != "test" || host != "api.example" {
-			return nil
-		}
-		return &Termination{
+func injecting(allow ...string) Attachment {
+	return Attachment{
+		Server: "test", Allow: allow, Terminate: []string{"api.example:443", "api.example:22"},
+		Hooks: Hooks{
 			Request: func(r *http.Request) error {
 				if r.URL.Path == "/forbidden" {
 					return errors.New("not this path")
 				}
-				r.Header.Set("Authorization", fmt.Sprintf("%s:%d", r.URL.Scheme, port))
+				r.Header.Set("Authorization", r.URL.Scheme+"://"+r.URL.Host)
 				// None of these has an effect: the target was decided on.
 				r.URL.Host, r.URL.Scheme, r.Host = "evil.example:1", "ftp", "evil.example"
 				return nil
@@ -60,8 +58,8 @@ func injecting(*testing.T) Options {
 				}
 				return nil
 			},
-		}
-	}}
+		},
+	}
 }
 
 func fetch(t *testing.T, c *http.Client, url, body string) (int, string, http.Header) {
@@ -82,7 +80,7 @@ func TestTermination(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	shop(w)
-	g := w.gate(t, injecting(t), "api.example:443", "api.example:80")
+	g := w.attach(t, Options{}, injecting("api.example:443", "api.example:80"))
 	for _, proto := range []string{"HTTP/2.0", "HTTP/1.1"} {
 		client := through(g, trusting(g))
 		if proto == "HTTP/1.1" {
@@ -98,7 +96,7 @@ func TestTermination(t *testing.T) {
 			}
 			b, _ := io.ReadAll(resp.Body)
 			_ = resp.Body.Close()
-			if want := `POST api.example /x?q=1;2 "hi" auth="https:443"`; !strings.Contains(string(b), want) || resp.Proto != proto {
+			if want := `POST api.example /x?q=1;2 "hi" auth="https://api.example:443"`; !strings.Contains(string(b), want) || resp.Proto != proto {
 				t.Errorf("%s: got %s %s, want %s", proto, resp.Proto, b, want)
 			}
 			if resp.Header.Get("X-Secret") != "" {
@@ -115,17 +113,17 @@ func TestTermination(t *testing.T) {
 	// Plain HTTP passes the hooks as well, whichever way it comes.
 	plain := through(g, nil)
 	defer plain.CloseIdleConnections()
-	if _, body, _ := fetch(t, plain, "http://api.example/y", ""); !strings.Contains(body, `auth="http:80"`) {
+	if _, body, _ := fetch(t, plain, "http://api.example/y", ""); !strings.Contains(body, `auth="http://api.example:80"`) {
 		t.Errorf("forwarded: %s", body)
 	}
 	four, _ := g.names.addrs("api.example")
 	for _, at := range []string{":80", ":443"} {
 		var c net.Conn = g.toCaptured(t, four.String()+at)
-		want := `HTTP/1.1 GET api.example / "" auth="http:80"`
+		want := `HTTP/1.1 GET api.example / "" auth="http://api.example:80"`
 		if at == ":443" {
 			cfg := trusting(g)
 			cfg.ServerName = "api.example"
-			c, want = tls.Client(c, cfg), `auth="https:443"`
+			c, want = tls.Client(c, cfg), `auth="https://api.example:443"`
 		}
 		if body, err := get(c, "api.example"); err != nil || !strings.Contains(body, want) {
 			t.Errorf("captured %s: %q, %v", at, body, err)
@@ -147,7 +145,7 @@ func TestTerminationRefusesTheRest(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	shop(w)
-	g := w.gate(t, injecting(t), "api.example:443", "api.example:22")
+	g := w.attach(t, Options{}, injecting("api.example:443", "api.example:22"))
 	for name, tt := range map[string]struct{ to, send, want string }{
 		"another protocol": {"api.example:22", "SSH-2.0-x\r\n", "only HTTP and TLS are passed on"},
 		"a lying SNI":      {"api.example:443", string(clientHello(t, &tls.Config{ServerName: "evil.example"})), "another host"},
@@ -186,7 +184,7 @@ func TestTerminationChecksTheTarget(t *testing.T) {
 	w.name("api.example", "93.184.0.1")
 	var served atomic.Int64
 	w.serveHTTP("93.184.0.1:443", "evil.example", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served.Add(1) }))
-	g := w.gate(t, injecting(t), "api.example:443")
+	g := w.attach(t, Options{}, injecting("api.example:443"))
 	client := through(g, trusting(g))
 	defer client.CloseIdleConnections()
 	if code, body, _ := fetch(t, client, "https://api.example/", ""); code != http.StatusBadGateway || !strings.Contains(body, "certificate is valid for evil.example") {
@@ -200,30 +198,6 @@ func TestTerminationChecksTheTarget(t *testing.T) {
 	refusalOf(t, g, "api.example:443")
 	if served.Load() != 0 {
 		t.Error("a request reached another host")
-	}
-}
-
-func TestTerminatePanics(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	shop(w)
-	g := w.gate(t, Options{Terminate: func(string, string, uint16) *Termination { panic("boom") }}, "api.example:443", "api.example:80")
-	if _, code, text := g.connectTo(t, "api.example:443"); code != http.StatusForbidden || !strings.Contains(text, "boom") {
-		t.Errorf("CONNECT: %d %s", code, text)
-	}
-	plain := through(g, nil)
-	defer plain.CloseIdleConnections()
-	if code, body, _ := fetch(t, plain, "http://api.example/", ""); code != http.StatusForbidden || !strings.Contains(body, "boom") {
-		t.Errorf("plain: %d %s", code, body)
-	}
-	four, _ := g.names.addrs("api.example")
-	if c, err := g.dialCaptured(t, four.String()+":443"); err == nil {
-		if got, err := exchange(c, "x\n"); err == nil {
-			t.Errorf("captured: %q", got)
-		}
-	}
-	if got := w.reached(); len(got) != 0 {
-		t.Errorf("dialled %v", got)
 	}
 }
 
@@ -250,7 +224,7 @@ func TestTerminatedUpgrade(t *testing.T) {
 		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
 		_, _ = io.Copy(c, buf)
 	}))
-	g := w.gate(t, injecting(t), "api.example:443")
+	g := w.attach(t, Options{}, injecting("api.example:443"))
 	c, _, _ := g.connectTo(t, "api.example:443")
 	cfg := trusting(g)
 	cfg.ServerName = "api.example"
@@ -286,12 +260,106 @@ func TestTerminatedUpgrade(t *testing.T) {
 	}
 }
 
+// TestPinned has clients that take no certificate but one of their own.
+func TestPinned(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	shop(w)
+	g := w.attach(t, Options{}, injecting("api.example:443"))
+	const want = "does not take the certificate of the gateway's proxy"
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		c, _, _ := g.connectTo(t, "api.example:443")
+		tc := tls.Client(c, &tls.Config{ServerName: "api.example", RootCAs: w.roots(), MaxVersion: version})
+		if err := tc.Handshake(); err == nil {
+			t.Fatal("it took the certificate")
+		}
+		_ = tc.Close()
+	}
+	w.event(t, "of a refused certificate", func(c runtime.Connection) bool {
+		return strings.Contains(c.Reason, want) && c.Target == "api.example:443" && !strings.Contains(c.Reason, "without a request")
+	})
+	c, _, _ := g.connectTo(t, "api.example:443")
+	cfg := trusting(g)
+	cfg.ServerName = "api.example"
+	tc := tls.Client(c, cfg)
+	if err := tc.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	_ = tc.Close() // which is what a client does that compares the key afterwards
+	w.event(t, "of a pinned key", func(c runtime.Connection) bool {
+		return strings.Contains(c.Reason, want) && strings.Contains(c.Reason, "without a request")
+	})
+	for _, r := range g.Refusals() {
+		if !strings.Contains(r.Reason, want) {
+			t.Errorf("refused: %+v", r)
+		}
+	}
+}
+
+// TestTargetsOwnWords has a target speak where no hook listens.
+func TestTargetsOwnWords(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.name("api.example", "93.184.0.1")
+	cert, err := w.ca.leaf("api.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.serve("93.184.0.1:443", func(c net.Conn) {
+		s := tls.Server(c, &tls.Config{Certificates: []tls.Certificate{*cert}})
+		r, err := http.ReadRequest(bufio.NewReader(s))
+		if err != nil {
+			return
+		}
+		auth := r.Header.Get("Authorization")
+		if r.URL.Path == "/early" {
+			_, _ = fmt.Fprintf(s, "HTTP/1.1 103 Early Hints\r\nX-Early: %s\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", auth)
+			return
+		}
+		_, _ = fmt.Fprintf(s, "%s is not HTTP\r\n\r\n", auth)
+	})
+	g := w.attach(t, Options{}, injecting("api.example:443"))
+	for _, path := range []string{"/early", "/broken"} {
+		c, _, _ := g.connectTo(t, "api.example:443")
+		cfg := trusting(g)
+		cfg.ServerName = "api.example"
+		tc := tls.Client(c, cfg)
+		_, _ = fmt.Fprintf(tc, "GET %s HTTP/1.1\r\nHost: api.example\r\nConnection: close\r\n\r\n", path)
+		got, _ := io.ReadAll(tc)
+		if strings.Contains(string(got), "https://api.example") {
+			t.Errorf("%s: the target's words came through: %s", path, got)
+		}
+		if path == "/broken" && !strings.Contains(string(got), "502") {
+			t.Errorf("got %s", got)
+		}
+	}
+}
+
+// TestHookPanics: what a hook did not finish goes nowhere.
+func TestHookPanics(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	shop(w)
+	a := injecting("api.example:443")
+	a.Hooks.Request = func(*http.Request) error { panic("boom") }
+	g := w.attach(t, Options{}, a)
+	client := through(g, trusting(g))
+	defer client.CloseIdleConnections()
+	if resp, err := client.Get("https://api.example/"); err == nil {
+		t.Errorf("answered %s", resp.Status)
+		_ = resp.Body.Close()
+	}
+	if got := w.reached(); len(got) != 0 {
+		t.Errorf("dialled %v", got)
+	}
+}
+
 func TestCloseEndsTerminated(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.name("api.example", "93.184.0.1")
 	w.serveHTTP("93.184.0.1:443", "api.example", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
-	g := w.gate(t, injecting(t), "api.example:443")
+	g := w.attach(t, Options{}, injecting("api.example:443"))
 	client := through(g, trusting(g))
 	defer client.CloseIdleConnections()
 	failed := make(chan error, 1)
@@ -322,7 +390,11 @@ func TestCloseEndsTerminated(t *testing.T) {
 
 func TestAuthority(t *testing.T) {
 	t.Parallel()
-	a, err := newAuthority()
+	rules, err := ParseRules([]string{"api.example:443", "*.wild.example:443"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := newAuthority(rules)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -330,7 +402,7 @@ func TestAuthority(t *testing.T) {
 	if !pool.AppendCertsFromPEM(a.pem()) {
 		t.Fatal("no certificate in the PEM")
 	}
-	for _, host := range []string{"api.example", "10.0.0.1", "fd00::1"} {
+	for _, host := range []string{"api.example", "a.wild.example"} {
 		c, err := a.leaf(host)
 		if err != nil {
 			t.Fatal(err)
@@ -347,6 +419,14 @@ func TestAuthority(t *testing.T) {
 		if c.Leaf.NotAfter.After(time.Now().Add(25*time.Hour)) || c.Leaf.IsCA {
 			t.Errorf("got %v", c.Leaf)
 		}
+	}
+	// Whatever its key signs, it is good for no other name and for no address.
+	other, err := a.leaf("evil.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Leaf.Verify(x509.VerifyOptions{Roots: pool, DNSName: "evil.example"}); err == nil {
+		t.Error("it vouches for a name that it is not for")
 	}
 	for i := range maxLeaves {
 		a.leaves[fmt.Sprint(i)] = a.leaves["api.example"]

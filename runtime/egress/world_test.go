@@ -39,7 +39,7 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	ca, err := newAuthority()
+	ca, err := newAuthority(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,9 +171,7 @@ func (w *world) proxy(t testing.TB, o Options) *Proxy {
 		defer w.mu.Unlock()
 		w.events = append(w.events, c)
 	}
-	if o.Terminate != nil {
-		o.Roots = w.roots()
-	}
+	o.Roots = w.roots()
 	p, err := New(&o)
 	if err != nil {
 		t.Fatal(err)
@@ -185,7 +183,17 @@ func (w *world) proxy(t testing.TB, o Options) *Proxy {
 // gate opens a gate on loopback ports of this machine.
 func (w *world) gate(t testing.TB, o Options, allow ...string) *Gate {
 	t.Helper()
-	rules, err := ParseRules(allow)
+	return w.attach(t, o, Attachment{Server: "test", Allow: allow})
+}
+
+// attach is gate with more to say.
+func (w *world) attach(t testing.TB, o Options, a Attachment) *Gate {
+	t.Helper()
+	rules, err := ParseRules(a.Allow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	terminated, ca, err := terminations(a)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,8 +210,9 @@ func (w *world) gate(t testing.TB, o Options, allow ...string) *Gate {
 		t.Fatal(err)
 	}
 	s.dns, s.dnsT = []net.PacketConn{c}, []net.Listener{l}
-	g, err := w.proxy(t, o).open(s, "test", rules)
-	if err != nil {
+	g := newGate(w.proxy(t, o), s, a, rules)
+	g.terminated, g.ca = terminated, ca
+	if _, err := g.p.open(g); err != nil {
 		t.Fatal(err)
 	}
 	return g

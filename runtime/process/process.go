@@ -137,6 +137,11 @@ func check(spec runtime.Spec) error {
 	if len(spec.Network.Allow) > 0 {
 		refuse("network.allow", confine)
 	}
+	for _, u := range spec.Secrets {
+		if len(u.Hosts) > 0 || u.File != "" {
+			refuse("a placeholder or a file for secret "+u.Name, "a plain command can read what the gateway's user can; give it the environment alone, or "+confine)
+		}
+	}
 	if len(spec.Command) == 0 || spec.Command[0] == "" {
 		errs = append(errs, errors.New("process: the command is empty"))
 	}
