@@ -465,7 +465,7 @@ func TestNewRefusesNonsense(t *testing.T) {
 	if _, err := p.Attach(t.Context(), nil, Attachment{Server: "s", Allow: []string{"bad"}}); err == nil || !strings.Contains(err.Error(), `egress of server s: allow-list entry "bad"`) {
 		t.Errorf("got %v", err)
 	}
-	for entry, want := range map[string]string{"10.0.0.1:443": "is no name", "*:443": "a lone *"} {
+	for entry, want := range map[string]string{"10.0.0.1:443": "is no name", "a.example:*": "is no name", "*:443": "a lone *"} {
 		if _, err := p.Attach(t.Context(), nil, Attachment{Server: "s", Terminate: []string{entry}}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v", entry, err)
 		}

@@ -24,6 +24,14 @@ type Rule struct {
 // String returns the entry in its normal form.
 func (r Rule) String() string { return r.text }
 
+// Name reports whether the entry allows a name, in lower case and without a dot
+// at its end, with this port.
+func (r Rule) Name(host string, port uint16) bool { return r.matches(host) && r.on(port) }
+
+// Named reports whether the entry is of names, one or those below a suffix, and
+// of one port.
+func (r Rule) Named() bool { return r.host != "" && r.port != 0 }
+
 // ParseRule reads HOST:PORT. HOST is a name, "*.suffix" for every name below
 // suffix (not suffix itself), an address or a CIDR, in brackets when it is
 // IPv6; PORT is 1 to 65535 or "*" for any.
@@ -122,6 +130,15 @@ func ParseRules(entries []string) (Rules, error) {
 	return rs, nil
 }
 
+// Covers reports whether every name that an entry allows is allowed, with its
+// ports.
+func (rs Rules) Covers(r Rule) bool {
+	return slices.ContainsFunc(rs, func(most Rule) bool {
+		return r.host != "" && (most.port == 0 || most.port == r.port) &&
+			(most.host == r.host && most.suffix == r.suffix || most.matches(r.host))
+	})
+}
+
 // names reports whether a name is allowed with some port.
 func (rs Rules) names(host string) bool {
 	return slices.ContainsFunc(rs, func(r Rule) bool { return r.matches(host) })
@@ -129,7 +146,7 @@ func (rs Rules) names(host string) bool {
 
 // name reports whether a name is allowed with this port.
 func (rs Rules) name(host string, port uint16) bool {
-	return slices.ContainsFunc(rs, func(r Rule) bool { return r.matches(host) && r.on(port) })
+	return slices.ContainsFunc(rs, func(r Rule) bool { return r.Name(host, port) })
 }
 
 // addr reports whether an address of a class is allowed with this port.

@@ -122,3 +122,24 @@ func FuzzParseRule(f *testing.F) {
 		}
 	})
 }
+
+func TestCovers(t *testing.T) {
+	t.Parallel()
+	rules, err := ParseRules([]string{"a.example:443", "*.b.example:443", "c.example:*", "10.0.0.0/8:*"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for entry, want := range map[string]bool{
+		"a.example:443": true, "A.example.:443": true, "a.example:444": false, "x.a.example:443": false,
+		"*.b.example:443": true, "*.x.b.example:443": true, "x.b.example:443": true, "b.example:443": false, "*.example:443": false,
+		"c.example:1": true, "c.example:*": true, "*.c.example:1": false, "10.0.0.1:443": false,
+	} {
+		r, err := ParseRule(entry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := rules.Covers(r); got != want {
+			t.Errorf("%s: %t", entry, got)
+		}
+	}
+}

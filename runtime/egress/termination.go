@@ -57,8 +57,8 @@ func terminations(a Attachment) (Rules, *authority, error) {
 		return nil, nil, err
 	}
 	for _, r := range rules {
-		if r.host == "" {
-			return nil, nil, fmt.Errorf("Terminate: %s is no name; TLS ends for names alone", r)
+		if !r.Named() {
+			return nil, nil, fmt.Errorf("Terminate: %s is no name with one port; TLS ends for those alone", r)
 		}
 	}
 	ca, err := newAuthority(rules)

@@ -1,0 +1,275 @@
+package inject
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/gatehouse-mcp/gatehouse/runtime"
+)
+
+// maxForm bounds the body of a form that is looked into.
+const maxForm = 1 << 20
+
+// request puts values into a request.
+func (s *Set) request(r *http.Request) error {
+	host, port := target(r)
+	secure := r.URL.Scheme == "https"
+	values := map[*bound]string{}
+	watched := false
+	for _, b := range s.bound {
+		if !b.at(host) {
+			continue
+		}
+		watched = true
+		v, err := s.resolve(r.Context(), b)
+		if err != nil {
+			s.told(b, r, false, err.Error())
+			return fmt.Errorf("secret %s cannot be used now; the operator of the gateway was told why", b.use.Name)
+		}
+		values[b] = v
+	}
+	if watched {
+		if err := searchable(r); err != nil {
+			return err
+		}
+	}
+	for _, b := range s.bound {
+		injected, why := false, "it is not bound to this host"
+		value, ours := values[b]
+		switch {
+		case !ours:
+		case !secure:
+			why = "the request is not sent over TLS"
+		default:
+			for _, p := range b.places {
+				if !p.rule.Name(host, port) {
+					continue
+				}
+				if reason := p.allows(r); reason != "" {
+					why = reason
+					continue
+				}
+				why = "it stands where the binding does not have it"
+				done, err := s.put(p, r, b.placeholder, value)
+				if err != nil {
+					return fmt.Errorf("secret %s: %w", b.use.Name, err)
+				}
+				injected = injected || done
+			}
+		}
+		if injected {
+			s.told(b, r, true, "")
+		}
+		if holds(r, b.placeholder) {
+			s.told(b, r, false, why)
+		}
+	}
+	return nil
+}
+
+func (s *Set) told(b *bound, r *http.Request, injected bool, reason string) {
+	s.tell.tell(runtime.Injection{
+		Server: s.server, Secret: b.use.Name, Target: r.URL.Host, Injected: injected, Reason: reason,
+	})
+}
+
+// searchable has the answer to a request be one in which values can be found.
+func searchable(r *http.Request) error {
+	if r.Header.Get("Upgrade") != "" {
+		return errors.New("a secret is bound to this host, so that connections which turn into another protocol, such as WebSocket, are refused: they could not be searched for it")
+	}
+	for _, name := range []string{"Range", "If-Range", "A-Im", "Grpc-Accept-Encoding", "Connect-Accept-Encoding", "Available-Dictionary", "Dictionary-Id"} {
+		r.Header.Del(name)
+	}
+	r.Header.Set("Accept-Encoding", "gzip")
+	return nil
+}
+
+// allows says why a place is not for a request; empty when it is.
+func (p place) allows(r *http.Request) string {
+	if len(p.methods) > 0 {
+		if !slices.Contains(p.methods, r.Method) {
+			return fmt.Sprintf("its binding does not allow the method %.16s", r.Method)
+		}
+		if has(r, "X-Http-Method-Override", "X-Http-Method", "X-Method-Override") {
+			return "its binding allows some methods alone, and a header of the request names another"
+		}
+	}
+	if len(p.paths) == 0 {
+		return ""
+	}
+	at := r.URL.EscapedPath()
+	if has(r, "X-Original-Url", "X-Rewrite-Url") || unclear(at) {
+		return "its binding allows some paths alone, and the path may be read in different ways"
+	}
+	if !slices.ContainsFunc(p.paths, func(t string) bool {
+		head, open := strings.CutSuffix(t, "*")
+		return at == t || open && strings.HasPrefix(at, head)
+	}) {
+		return "its binding does not allow this path"
+	}
+	return ""
+}
+
+func has(r *http.Request, headers ...string) bool {
+	return slices.ContainsFunc(headers, func(h string) bool { _, ok := r.Header[h]; return ok })
+}
+
+// unclear tells whether servers may read a path in different ways.
+func unclear(p string) bool {
+	low := strings.ToLower(p)
+	for _, s := range []string{"//", "\\", "%2e", "%2f", "%5c", "%25", "%00"} {
+		if strings.Contains(low, s) {
+			return true
+		}
+	}
+	for part := range strings.SplitSeq(p, "/") {
+		if name, _, _ := strings.Cut(part, ";"); name == "." || name == ".." {
+			return true
+		}
+	}
+	return false
+}
+
+// put puts a value into the place of a binding, and reports whether the
+// placeholder stood there.
+func (s *Set) put(p place, r *http.Request, placeholder, value string) (bool, error) {
+	switch {
+	case p.basic:
+		return putBasic(r, placeholder, value), nil
+	case p.query != "":
+		q, done := putField(r.URL.RawQuery, p.query, placeholder, value)
+		r.URL.RawQuery = q
+		return done, nil
+	case p.form != "":
+		return s.putForm(r, p.form, placeholder, value)
+	}
+	done := false
+	for i, v := range r.Header[p.header] {
+		if strings.Contains(v, placeholder) {
+			r.Header[p.header][i] = strings.ReplaceAll(v, placeholder, value)
+			done = true
+		}
+	}
+	return done, nil
+}
+
+// basic reads credentials of the scheme Basic (RFC 7617).
+func basic(v string) (credentials string, ok bool) {
+	scheme, rest, _ := strings.Cut(v, " ")
+	if !strings.EqualFold(scheme, "Basic") {
+		return "", false
+	}
+	b, err := base64.StdEncoding.DecodeString(strings.TrimSpace(rest))
+	return string(b), err == nil
+}
+
+func putBasic(r *http.Request, placeholder, value string) (done bool) {
+	for i, v := range r.Header["Authorization"] {
+		if c, ok := basic(v); ok && strings.Contains(c, placeholder) {
+			c = strings.ReplaceAll(c, placeholder, value)
+			r.Header["Authorization"][i] = "Basic " + base64.StdEncoding.EncodeToString([]byte(c))
+			done = true
+		}
+	}
+	return done
+}
+
+// putField puts a value into a field of a query or a form. What it does not
+// touch stays as it was written.
+func putField(query, name, placeholder, value string) (string, bool) {
+	if !strings.Contains(query, placeholder) {
+		return query, false
+	}
+	parts, done := strings.Split(query, "&"), false
+	for i, part := range parts {
+		key, field, _ := strings.Cut(part, "=")
+		if k, err := url.QueryUnescape(key); err != nil || k != name || !strings.Contains(field, placeholder) {
+			continue
+		}
+		parts[i] = key + "=" + strings.ReplaceAll(field, placeholder, url.QueryEscape(value))
+		done = true
+	}
+	return strings.Join(parts, "&"), done
+}
+
+func (s *Set) putForm(r *http.Request, name, placeholder, value string) (bool, error) {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/x-www-form-urlencoded" || r.Body == nil || r.Header.Get("Content-Encoding") != "" || r.ContentLength > maxForm {
+		return false, nil
+	}
+	select {
+	case s.forms <- struct{}{}:
+		defer func() { <-s.forms }()
+	case <-r.Context().Done():
+		return false, r.Context().Err()
+	}
+	body := r.Body
+	read, err := io.ReadAll(io.LimitReader(body, maxForm+1))
+	if err != nil {
+		return false, errors.New("the body of the request is cut off")
+	}
+	if len(read) > maxForm {
+		r.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.MultiReader(bytes.NewReader(read), body), body}
+		return false, nil
+	}
+	_ = body.Close()
+	text, done := putField(string(read), name, placeholder, value)
+	r.Body, r.GetBody = io.NopCloser(strings.NewReader(text)), nil
+	r.ContentLength, r.TransferEncoding = int64(len(text)), nil
+	if len(text) == 0 {
+		r.Body = http.NoBody
+	}
+	return done, nil
+}
+
+// holds reports whether a placeholder stands in a request, the body aside.
+func holds(r *http.Request, placeholder string) bool {
+	if strings.Contains(r.URL.RawQuery, placeholder) || strings.Contains(r.URL.Path, placeholder) {
+		return true
+	}
+	for _, all := range r.Header {
+		for _, v := range all {
+			if strings.Contains(v, placeholder) {
+				return true
+			}
+			if c, ok := basic(v); ok && strings.Contains(c, placeholder) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// canonical is a header's name, or a method, in its normal form; empty when it
+// is none.
+func canonical(name string) string {
+	for _, c := range []byte(name) {
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0) {
+			return ""
+		}
+	}
+	return textproto.CanonicalMIMEHeaderKey(name)
+}
+
+// fitsHeader tells whether a header may have a value (RFC 9110, section 5.5).
+func fitsHeader(v string) bool {
+	for _, c := range []byte(v) {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
