@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -151,6 +153,8 @@ func do(ctx context.Context, method, text string, number int, version string) (a
 			return nil, err
 		}
 		return nil, c.Close()
+	case "probe/fetch":
+		return fetch(ctx, text)
 	case "probe/write":
 		if err := os.WriteFile(text, []byte("probe"), 0o600); err != nil {
 			return nil, err
@@ -165,6 +169,24 @@ func do(ctx context.Context, method, text string, number int, version string) (a
 		return string(b), err
 	}
 	return nil, fmt.Errorf("the probe does not know %s", method)
+}
+
+// fetch gets a URL with the Authorization that stands behind it, and returns
+// the answer with its header.
+func fetch(ctx context.Context, what string) (string, error) {
+	url, auth, _ := strings.Cut(what, " ")
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Authorization", auth)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return fmt.Sprintf("%s %d %v %s", resp.Proto, resp.StatusCode, resp.Header, body), err
 }
 
 func fprint(f *os.File, text string) error {

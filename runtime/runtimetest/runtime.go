@@ -74,6 +74,7 @@ func Runtime(t *testing.T, c Config) {
 		{"NetworkNone", s.networkNone}, {"NetworkAllow", s.networkAllow},
 		{"MountReadOnly", s.mountReadOnly}, {"MountWritable", s.mountWritable},
 		{"VolumeSize", s.volumeSize}, {"User", s.user}, {"Zero", s.zero},
+		{"SecretEnv", s.secretEnv}, {"SecretFile", s.secretFile}, {"SecretHosts", s.secretHosts},
 	} {
 		t.Run(test.name, test.run)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/volume"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
 	"github.com/gatehouse-mcp/gatehouse/runtime/egress"
+	"github.com/gatehouse-mcp/gatehouse/runtime/inject"
 )
 
 // The least that a server can be given, in bytes and numbers.
@@ -80,6 +81,9 @@ func (r *Runtime) check(spec runtime.Spec) error {
 		} else if err := volume.Able(); err != nil {
 			wrong("%w", err)
 		}
+	}
+	if err := inject.Check(spec); err != nil {
+		errs = append(errs, fmt.Errorf("sandbox: %w", err))
 	}
 	if _, _, err := user(spec); err != nil {
 		errs = append(errs, err)

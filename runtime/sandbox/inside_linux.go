@@ -102,7 +102,7 @@ func prepare() error {
 
 // execute builds the sandbox and starts the server in it.
 func (o *order) execute() (pid int, err error) {
-	if err := buildRoot(o.Steps); err != nil {
+	if err := buildRoot(o.Steps, o.UID, o.GID); err != nil {
 		return 0, fmt.Errorf("building the root: %w", err)
 	}
 	if err := unix.Sethostname([]byte(hostname)); err != nil {
@@ -112,7 +112,7 @@ func (o *order) execute() (pid int, err error) {
 		return 0, fmt.Errorf("setting the domain name: %w", err)
 	}
 	unix.Umask(0o022)
-	if err := limitProcess(o.Files); err != nil {
+	if err := limitProcess(o.Files, o.Core); err != nil {
 		return 0, err
 	}
 	done := make(chan struct{})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/stderrtail"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
 	"github.com/gatehouse-mcp/gatehouse/runtime/egress"
+	"github.com/gatehouse-mcp/gatehouse/secrets"
 	"github.com/gatehouse-mcp/gatehouse/transport"
 )
 
@@ -40,7 +42,8 @@ type instance struct {
 	reports *json.Decoder
 	tell    *os.File // ends with the gateway
 	hear    *os.File
-	stdin   *os.File // our end
+	stdin   *os.File                 // our end
+	hidden  map[string]secrets.Value // beside those of the environment
 	stderr  *stderrtail.Tail
 	conn    conn
 
@@ -79,7 +82,8 @@ func (i *instance) connect(ctx context.Context, stdout, stderr *os.File) error {
 			log.LogAttrs(context.Background(), slog.LevelDebug, "output of a server", slog.String("server", i.spec.Name), slog.String("line", line))
 		}
 	}
-	i.stderr = stderrtail.New(i.spec.Env, logLine)
+	maps.Copy(i.hidden, i.spec.Env)
+	i.stderr = stderrtail.New(i.hidden, logLine)
 	fail := func(err error) error {
 		closeAll([]*os.File{stdout, stderr, i.stdin, i.tell, i.hear})
 		_ = i.process.Kill()

@@ -36,12 +36,19 @@ func (i *instance) attach(ctx context.Context, o *order) (err error) {
 	if len(allow) == 0 {
 		return nil
 	}
-	i.gate, err = i.r.egress.Attach(ctx, i.net.File(), egress.Attachment{Server: i.spec.Name, Allow: allow})
+	a := egress.Attachment{Server: i.spec.Name, Allow: allow}
+	o.set.Attach(&a)
+	i.gate, err = i.r.egress.Attach(ctx, i.net.File(), a)
 	if errors.Is(err, egress.ErrUnsupported) {
 		err = fmt.Errorf("network.allow %w: %w", runtime.ErrCannotEnforce, err)
 	}
 	if err != nil {
 		return err
+	}
+	if ca := i.gate.CA(); ca != nil {
+		if err := o.trusts(ca); err != nil {
+			return err
+		}
 	}
 	for name, v := range i.gate.Env() {
 		if _, ok := o.env[name]; !ok {

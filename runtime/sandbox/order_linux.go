@@ -1,6 +1,10 @@
 package sandbox
 
-import "os"
+import (
+	"os"
+
+	"github.com/gatehouse-mcp/gatehouse/runtime/inject"
+)
 
 // initName is the argv[0] by which a copy of this program knows that it is
 // process 1 of a sandbox.
@@ -22,12 +26,16 @@ type order struct {
 	Env  []string
 	Dir  string
 
-	env   map[string]string // what becomes of Env
-	image *os.File          // held until the end
+	env    map[string]string            // what becomes of Env
+	given  map[string]bool              // those of env that are the Spec's
+	set    *inject.Set                  // what the server is given of secrets
+	trusts func(authority []byte) error // has it trust its gate
+	image  *os.File                     // held until the end
 
 	UID, GID int
 	Root     bool   // it has the rights of root, not of a user namespace
 	Files    uint64 // most open descriptors
+	Core     uint64 // most bytes of a core dump
 	Filter   []byte // of system calls
 	Landlock bool   // the kernel has it
 }

@@ -29,6 +29,8 @@ type step struct {
 	Inode    uint64 `json:",omitempty"`
 
 	Size int64 `json:",omitempty"` // of a tmpfs
+
+	Content []byte `json:",omitempty"` // of a secret; never shown
 }
 
 type kind string
@@ -43,6 +45,7 @@ const (
 	disk       kind = "disk" // the file system of a device
 	device     kind = "device"
 	tmpfs      kind = "tmpfs"
+	secret     kind = "secret" // a file that the server alone reads
 	procfs     kind = "proc"
 	terminals  kind = "terminals"
 )

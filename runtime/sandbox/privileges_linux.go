@@ -16,12 +16,12 @@ const lastCapability = 63
 
 // limitProcess sets the limits that hold for a whole process. They pass on to
 // what it starts.
-func limitProcess(files uint64) error {
+func limitProcess(files, core uint64) error {
 	// syscall's own, so that the runtime does not put its value back.
 	if err := syscall.Setrlimit(unix.RLIMIT_NOFILE, &syscall.Rlimit{Cur: files, Max: files}); err != nil {
 		return fmt.Errorf("limiting the open files to %d: %w", files, err)
 	}
-	if err := syscall.Setrlimit(unix.RLIMIT_CORE, &syscall.Rlimit{}); err != nil {
+	if err := syscall.Setrlimit(unix.RLIMIT_CORE, &syscall.Rlimit{Cur: core, Max: core}); err != nil {
 		return fmt.Errorf("forbidding core dumps: %w", err)
 	}
 	return nil

@@ -33,16 +33,18 @@ const terminalCount = 64
 type root struct {
 	fd   int // of the tmpfs
 	proc int // of the new /proc, before it has its place
+
+	uid, gid int // of the server
 }
 
 // buildRoot builds the root and makes it that of this process. It is called
 // in a mount namespace of its own, of which nothing reaches the host.
-func buildRoot(steps []step) error {
+func buildRoot(steps []step, uid, gid int) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("cutting the mounts off from the host's: %w", err)
 	}
 	unix.Umask(0)
-	var r root
+	r := root{uid: uid, gid: gid}
 	var err error
 	// The kernel gives a new /proc only to who sees the old one.
 	if r.proc, err = hostmount.New("proc", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC); err != nil {
@@ -109,6 +111,8 @@ func (r *root) take(s step) error {
 			return err
 		}
 		return r.place(fd, s)
+	case secret:
+		return r.secret(s)
 	case terminals:
 		fd, err := hostmount.New("devpts", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC,
 			"newinstance", "", "ptmxmode", "0666", "mode", "0620", "max", strconv.Itoa(terminalCount))

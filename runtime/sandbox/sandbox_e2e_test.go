@@ -33,9 +33,6 @@ func TestMain(m *testing.M) {
 		case rootlessArg:
 			rootless(os.Args[2], os.Args[3])
 			os.Exit(0)
-		case fetchArg:
-			fetch(os.Args[2])
-			os.Exit(0)
 		case "hostile-nothing":
 			os.Exit(0)
 		case gatewayArg, withoutInitArg:

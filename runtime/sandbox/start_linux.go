@@ -16,8 +16,10 @@ import (
 	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/cgroup"
+	"github.com/gatehouse-mcp/gatehouse/internal/coredump"
 	"github.com/gatehouse-mcp/gatehouse/internal/hostmount"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
+	"github.com/gatehouse-mcp/gatehouse/runtime/inject"
 )
 
 // initThreads are what process 1 needs of a group's processes beside those of
@@ -76,7 +78,7 @@ func (r *Runtime) start(ctx context.Context, spec runtime.Spec) (_ *instance, er
 	if err != nil {
 		return nil, err
 	}
-	i := &instance{r: r, group: group, spec: spec, image: o.image, exit: make(chan runtime.Exit, 1), ended: make(chan struct{})}
+	i := &instance{r: r, group: group, spec: spec, image: o.image, hidden: o.set.Hidden(), exit: make(chan runtime.Exit, 1), ended: make(chan struct{})}
 	if err := i.start(ctx, o); err != nil {
 		i.discard()
 		return nil, err
@@ -89,7 +91,7 @@ func (r *Runtime) start(ctx context.Context, spec runtime.Spec) (_ *instance, er
 func (r *Runtime) order(ctx context.Context, spec runtime.Spec) (o *order, held []*os.File, err error) {
 	o = &order{
 		Root: r.root, Files: uint64(spec.Limits.OrDefault().Files), Filter: r.filter, Landlock: r.landlock > 0,
-		env: map[string]string{"PATH": DefaultPath, "HOME": "/tmp"},
+		Core: coredump.Off(), given: map[string]bool{}, env: map[string]string{"PATH": DefaultPath, "HOME": "/tmp"},
 	}
 	var img *image
 	if spec.Image == "" {
@@ -109,8 +111,14 @@ func (r *Runtime) order(ctx context.Context, spec runtime.Spec) (o *order, held 
 	if err != nil {
 		return o, nil, err
 	}
+	if o.set, err = inject.New(ctx, spec, r.o.Events.Injection); err != nil {
+		return o, nil, err
+	}
 	for name, v := range spec.Env {
-		o.env[name] = v.Reveal()
+		o.env[name], o.given[name] = v.Reveal(), true
+	}
+	for name, v := range o.set.Env() {
+		o.env[name], o.given[name] = v, true
 	}
 	mounts, held, err := r.mounts(ctx, spec, o.UID, o.GID)
 	if err != nil {
@@ -127,9 +135,10 @@ func (r *Runtime) order(ctx context.Context, spec runtime.Spec) (o *order, held 
 	} else {
 		err = o.planHost(spec, mounts, r.owner.State)
 	}
-	if ca := r.egress.CA(); err == nil && ca != nil && len(spec.Network.Allow) > 0 {
-		err = o.trust(ca, spec, img, mounts)
+	if err == nil {
+		err = o.planSecrets(img)
 	}
+	o.trusts = func(authority []byte) error { return o.trust(authority, img, mounts) }
 	return o, held, err
 }
 
@@ -201,6 +210,10 @@ func (o *order) planImage(spec runtime.Spec, img *image, mounts []shown) (err er
 	top, links, err := img.shown()
 	if err != nil {
 		return err
+	}
+	if slices.ContainsFunc(o.set.Files(), func(f inject.File) bool { return below(f.Path, "/run") }) {
+		// What is there while the system runs is none of an image's.
+		top = slices.DeleteFunc(top, func(s shown) bool { return s.target == "/run" })
 	}
 	h := host{image: true}
 	binds, err := h.binds(slices.Concat(top, mounts))

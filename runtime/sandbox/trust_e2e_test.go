@@ -3,78 +3,84 @@
 package sandbox
 
 import (
-	"context"
-	"crypto/x509"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"net/http/httptest"
-	"net/netip"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/authorities"
+	"github.com/gatehouse-mcp/gatehouse/internal/injecttest"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
-	"github.com/gatehouse-mcp/gatehouse/runtime/egress"
 )
 
-// fetchArg makes this test binary a client of one address.
-const fetchArg = "fetch"
-
-func fetch(url string) {
-	c := http.Client{Timeout: 10 * time.Second}
-	res, err := c.Get(url)
+// injected is a Runtime whose servers reach a service with a secret.
+func injected(t *testing.T) (*Runtime, *injecttest.Service) {
+	t.Helper()
+	s := injecttest.NewService(t)
+	r, err := New(t.TempDir(), &Options{Egress: s.Proxy, Events: s.Events})
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return
+		t.Fatal(err)
 	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	fmt.Fprintln(os.Stderr, string(body), err)
+	t.Cleanup(func() { _ = r.Close() })
+	return r, s
 }
 
-// TestAuthorityOfTheProxy: a server trusts the proxy that looks into its
-// connections, and still the system's authorities; without such a proxy
-// nothing changes.
-func TestAuthorityOfTheProxy(t *testing.T) {
-	target := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello from the target") }))
-	defer target.Close()
-	roots := x509.NewCertPool()
-	roots.AddCert(target.Certificate())
-	var seen atomic.Int32
-	o := egress.Options{
-		Roots: roots,
-		Resolver: egress.ResolverFunc(func(context.Context, string, string) ([]netip.Addr, error) {
-			return []netip.Addr{netip.MustParseAddr("1.2.3.4")}, nil
-		}),
-		Dial: func(ctx context.Context, network string, _ netip.AddrPort) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, target.Listener.Addr().String())
-		},
-		Terminate: func(string, string, uint16) *egress.Termination {
-			return &egress.Termination{Request: func(*http.Request) error { seen.Add(1); return nil }}
-		},
-	}
-	proxy, err := egress.New(&o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer proxy.Close()
-	r, err := New(t.TempDir(), &Options{Egress: proxy})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
+// TestSecretsWithoutHavingThem has a server use a secret, and looks for it in
+// all that is the server's.
+func TestSecretsWithoutHavingThem(t *testing.T) {
+	r, s := injected(t)
 	spec := probe()
-	spec.Command = []string{spec.Command[0], fetchArg, "https://example.com/"}
-	spec.Network.Allow = []string{"example.com:443"}
+	s.Use(&spec)
 	i := started(t, r, spec)
-	e := <-i.Wait()
-	if all := strings.Join(e.Stderr, "\n"); !strings.Contains(all, "hello from the target") || seen.Load() != 1 {
-		t.Errorf("it got %q, and the hooks saw %d requests", all, seen.Load())
+	injecttest.Run(t, s, i, func() (pids []int) {
+		all, _ := filepath.Glob("/proc/[0-9]*")
+		for _, p := range all {
+			if pid := filepath.Base(p); descends(pid, i.process.Pid) {
+				var n int
+				_, _ = fmt.Sscan(pid, &n)
+				pids = append(pids, n)
+			}
+		}
+		return pids
+	})
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", i.process.Pid))
+	if err != nil || !strings.Contains(strings.Join(strings.Fields(string(limits)), " "), "Max core file size 0 0") {
+		t.Errorf("its limits are %s, %v", limits, err)
 	}
+}
+
+// TestClientsAsTheyCome has curl, Python and Node.js use a placeholder.
+func TestClientsAsTheyCome(t *testing.T) {
+	r, s := injected(t)
+	const url = "https://" + injecttest.Bound + "/echo"
+	for name, text := range map[string]string{
+		"curl":   `curl -sS -H "Authorization: Bearer $TOKEN" ` + url + ` >&2`,
+		"python": `/usr/bin/python3 -c 'import os,urllib.request as u; print(u.urlopen(u.Request("` + url + `", headers={"Authorization": "Bearer "+os.environ["TOKEN"]})).read().decode())' >&2`,
+		"node":   `/usr/bin/node -e 'require("https").get("` + url + `", {headers: {Authorization: "Bearer "+process.env.TOKEN}}, r => { r.on("data", d => process.stderr.write(d)) }).on("error", console.error)'`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			program := map[string]string{"curl": "/usr/bin/curl", "python": "/usr/bin/python3", "node": "/usr/bin/node"}[name]
+			if _, err := exec.LookPath(program); err != nil {
+				t.Skipf("SKIPPED: %v", err)
+			}
+			e := script(t, r, text, s.Use)
+			if all := strings.Join(e.Stderr, " "); !strings.Contains(all, "Bearer ghplaceholder_") || !s.Served() {
+				t.Errorf("it got %q", e.Stderr)
+			}
+		})
+	}
+	e := script(t, r, `curl -sS --pinnedpubkey sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= `+url+` >&2; sleep 0.2`, s.Use)
+	if !strings.Contains(strings.Join(e.Stderr, " "), "pinned") || s.Served() {
+		t.Errorf("a client that pins got %q", e.Stderr)
+	}
+}
+
+// TestAuthoritiesOfAServer: a server trusts the proxy that ends its TLS, and
+// still the system's authorities; without such a proxy nothing changes.
+func TestAuthoritiesOfAServer(t *testing.T) {
+	r, s := injected(t)
 	const system = "/etc/ssl/certs/ca-certificates.crt"
 	count := fmt.Sprintf("for f in %s %s; do grep -c BEGIN $f; done >&2; cmp %[1]s %[2]s >&2; env | grep -c =%[2]s >&2", system, trusted)
 	before, err := os.ReadFile(system)
@@ -82,14 +88,15 @@ func TestAuthorityOfTheProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	have := strings.Count(string(before), "BEGIN CERTIFICATE")
-	allow := func(s *runtime.Spec) { s.Network.Allow = spec.Network.Allow }
-	if e := script(t, r, count, allow); strings.Join(e.Stderr, " ") != fmt.Sprintf("%d %[1]d %d", have+1, len(trustVariables)) {
+	if e := script(t, r, count, s.Use); strings.Join(e.Stderr, " ") != fmt.Sprintf("%d %[1]d %d", have+1, len(authorities.Variables())) {
 		t.Errorf("of %d authorities it sees %q", have, e.Stderr)
 	}
-	if e := script(t, r, "grep -c BEGIN "+system+" >&2; ls "+trusted+" >&2", nil); len(e.Stderr) != 2 || e.Stderr[0] != fmt.Sprint(have) {
-		t.Errorf("without a network it sees %q", e.Stderr)
-	}
-	if e := script(t, testRuntime(t), "grep -c BEGIN "+system+" >&2; ls "+trusted+" >&2", allow); len(e.Stderr) != 2 || e.Stderr[0] != fmt.Sprint(have) {
-		t.Errorf("of a proxy that looks into nothing it sees %q", e.Stderr)
+	for name, change := range map[string]func(*runtime.Spec){
+		"without a network":          nil,
+		"without a secret for hosts": func(spec *runtime.Spec) { s.Use(spec); spec.Secrets = nil },
+	} {
+		if e := script(t, r, "grep -c BEGIN "+system+" >&2; ls "+trusted+" >&2", change); len(e.Stderr) != 2 || e.Stderr[0] != fmt.Sprint(have) {
+			t.Errorf("%s it sees %q", name, e.Stderr)
+		}
 	}
 }

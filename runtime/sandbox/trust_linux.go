@@ -1,11 +1,8 @@
 package sandbox
 
 import (
-	"bytes"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -13,35 +10,23 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/gatehouse-mcp/gatehouse/runtime"
+	"github.com/gatehouse-mcp/gatehouse/internal/authorities"
 )
 
 // trusted is the file of the authorities that a server trusts whose
-// connections may end in the proxy. It lies in the one folder that neither an
-// image nor a mount can have.
-const trusted = "/dev/gatehouse-ca.pem"
-
-// maxBundle bounds the system's authorities, in bytes.
-const maxBundle = 2 << 20
-
-// bundles are where systems keep their authorities, in one file.
-var bundles = []string{
-	"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem",
-}
-
-// trustVariables name the file to programs that do not read the system's.
-var trustVariables = []string{"SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"}
+// connections end in its gate.
+const trusted = authorities.Inside
 
 // trust has the server trust an authority beside those of the system, or of
-// its image: in the place of their file, and by variables that the Spec does
-// not have itself. A file that the Spec mounts stays as it is.
-func (o *order) trust(authority []byte, spec runtime.Spec, img *image, mounts []shown) error {
+// its image: in the place of their file, and by variables that it was not given
+// otherwise. A file that the Spec mounts stays as it is.
+func (o *order) trust(authority []byte, img *image, mounts []shown) error {
 	open := openBundle
-	candidates := bundles
+	candidates := authorities.Files()
 	if img != nil {
 		open = img.openBundle
 		if own := o.env["SSL_CERT_FILE"]; strings.HasPrefix(own, "/") {
-			candidates = append([]string{own}, bundles...)
+			candidates = append([]string{own}, candidates...)
 		}
 	}
 	var all []byte
@@ -79,8 +64,8 @@ func (o *order) trust(authority []byte, spec runtime.Spec, img *image, mounts []
 			o.Steps = append(o.Steps, step{Kind: alias, Target: at, Source: trusted, File: true})
 		}
 	}
-	for _, name := range trustVariables {
-		if _, ok := spec.Env[name]; !ok {
+	for _, name := range authorities.Variables() {
+		if _, ok := o.given[name]; !ok {
 			o.env[name] = trusted
 		}
 	}
@@ -125,23 +110,8 @@ func certificates(f *os.File) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !s.Mode().IsRegular() || s.Size() > maxBundle {
-		return nil, fmt.Errorf("it is no regular file of at most %d bytes", maxBundle)
+	if !s.Mode().IsRegular() || s.Size() > authorities.MaxFile {
+		return nil, fmt.Errorf("it is no regular file of at most %d bytes", authorities.MaxFile)
 	}
-	rest, err := io.ReadAll(io.LimitReader(f, maxBundle))
-	if err != nil {
-		return nil, err
-	}
-	var out bytes.Buffer
-	for {
-		var b *pem.Block
-		if b, rest = pem.Decode(rest); b == nil {
-			return out.Bytes(), nil
-		}
-		if b.Type == "CERTIFICATE" {
-			if err := pem.Encode(&out, &pem.Block{Type: b.Type, Bytes: b.Bytes}); err != nil {
-				return nil, err
-			}
-		}
-	}
+	return authorities.Certificates(f)
 }

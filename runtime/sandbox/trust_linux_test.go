@@ -6,9 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/gatehouse-mcp/gatehouse/runtime"
-	"github.com/gatehouse-mcp/gatehouse/secrets"
 )
 
 // TestTrustOfAnImage: an image's own authorities stay trusted, wherever its
@@ -63,9 +60,9 @@ func TestTrustOfAnImage(t *testing.T) {
 		for _, top := range []string{"/etc", "/usr", "/opt"} {
 			o.Steps = append(o.Steps, step{Kind: bind, Target: top, Source: root + top})
 		}
-		spec := runtime.Spec{Env: map[string]secrets.Value{"NODE_EXTRA_CA_CERTS": secrets.Plain("/mine")}}
+		o.given = map[string]bool{"NODE_EXTRA_CA_CERTS": true}
 		o.env["NODE_EXTRA_CA_CERTS"] = "/mine"
-		if err := o.trust([]byte(authority), spec, img, test.mounts); err != nil {
+		if err := o.trust([]byte(authority), img, test.mounts); err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
@@ -86,7 +83,7 @@ func TestTrustOfAnImage(t *testing.T) {
 		}
 	}
 	o := &order{env: map[string]string{"SSL_CERT_FILE": "/etc"}}
-	if err := o.trust([]byte(authority), runtime.Spec{}, img, nil); err == nil || !strings.Contains(err.Error(), "no regular file") {
+	if err := o.trust([]byte(authority), img, nil); err == nil || !strings.Contains(err.Error(), "no regular file") {
 		t.Errorf("a folder in the place of a file: %v", err)
 	}
 }
