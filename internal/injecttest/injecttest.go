@@ -204,6 +204,9 @@ func (s *Service) last() string {
 	return s.got[len(s.got)-1]
 }
 
+// Secret is the credential that the service knows.
+func (s *Service) Secret() string { return s.secret }
+
 // Served tells whether the service got the secret since it was asked last.
 func (s *Service) Served() bool {
 	s.mu.Lock()

@@ -12,6 +12,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/volume"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
 	"github.com/gatehouse-mcp/gatehouse/runtime/egress"
+	"github.com/gatehouse-mcp/gatehouse/runtime/inject"
 )
 
 // leastPIDs is the limit of processes that a kernel in user space needs for
@@ -72,6 +73,14 @@ func (r *Runtime) check(spec runtime.Spec) (reference, Class, error) {
 	if hostmount.Sized(spec.Mounts) {
 		if err := volume.Able(); err != nil {
 			fault("%w", err)
+		}
+	}
+	if err := inject.Check(spec); err != nil {
+		errs = append(errs, fmt.Errorf("containerd: %w", err))
+	}
+	for _, u := range spec.Secrets {
+		if u.File != "" && class.UserKernel {
+			fault("the file of secret %s in class %q %w: nobody else can write to the memory of its kernel; name an env for it", u.Name, spec.Class, runtime.ErrCannotEnforce)
 		}
 	}
 	if _, err := egress.ParseRules(spec.Network.Allow); err != nil {

@@ -24,6 +24,7 @@ type image struct {
 
 	looking chan struct{}        // full while somebody looks at its files
 	own     *user                // its own user, once it was looked up
+	trusted *trusted             // its authorities, once they were looked up
 	dirs    map[string]directory // by directoryKey
 }
 

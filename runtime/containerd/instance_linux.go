@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -20,6 +21,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/volume"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
 	"github.com/gatehouse-mcp/gatehouse/runtime/egress"
+	"github.com/gatehouse-mcp/gatehouse/runtime/inject"
 	"github.com/gatehouse-mcp/gatehouse/transport"
 )
 
@@ -51,6 +53,7 @@ type instance struct {
 	pid        int
 	ns         *netns.NS
 	gate       *egress.Gate
+	set        *inject.Set // what it is given of secrets
 	pipes      *pipes
 	conn       conn
 	tail       *stderrtail.Tail
@@ -72,13 +75,13 @@ var (
 	_ runtime.Refuser  = (*instance)(nil)
 )
 
-func newInstance(r *Runtime, spec runtime.Spec, class Class) *instance {
+func newInstance(r *Runtime, spec runtime.Spec, class Class, set *inject.Set) *instance {
 	id := "gh-" + newID()
 	if name := word(spec.Name, 32); name != "" {
 		id = "gh-" + name + id[len("gh"):]
 	}
 	i := &instance{
-		r: r, id: id, spec: spec, class: class, folder: filepath.Join(r.folder, id), pidfd: -1,
+		r: r, id: id, spec: spec, class: class, set: set, folder: filepath.Join(r.folder, id), pidfd: -1,
 		exit: make(chan runtime.Exit, 1), ended: make(chan struct{}),
 	}
 	var logged func(string)
@@ -87,7 +90,9 @@ func newInstance(r *Runtime, spec runtime.Spec, class Class) *instance {
 			log.LogAttrs(context.Background(), slog.LevelDebug, "output of a server", slog.String("server", spec.Name), slog.String("line", line))
 		}
 	}
-	i.tail = stderrtail.New(spec.Env, logged)
+	hidden := set.Hidden()
+	maps.Copy(hidden, spec.Env)
+	i.tail = stderrtail.New(hidden, logged)
 	return i
 }
 

@@ -40,6 +40,8 @@ type plan struct {
 	user          user
 	dir           string            // in which it starts
 	env           map[string]string // beside those of the image and the Spec
+	secrets       map[string]string // the environment of secrets
+	core          uint64            // bytes of a core dump
 	mounts        []specs.Mount     // after those that every container has
 	netns         string
 	cgroup        string
@@ -71,7 +73,7 @@ func (p plan) ociSpec() (*specs.Spec, error) {
 	s.Process.NoNewPrivileges = true
 	s.Process.OOMScoreAdj = &p.oomScore
 	s.Process.Rlimits = []specs.POSIXRlimit{
-		{Type: "RLIMIT_CORE"},
+		{Type: "RLIMIT_CORE", Soft: p.core, Hard: p.core},
 		{Type: "RLIMIT_NOFILE", Soft: files, Hard: files},
 	}
 
@@ -159,6 +161,7 @@ func environment(p plan) []string {
 	for name, v := range p.spec.Env {
 		env[name] = v.Reveal()
 	}
+	maps.Copy(env, p.secrets)
 	list := make([]string, 0, len(env))
 	for name, v := range env {
 		list = append(list, name+"="+v)

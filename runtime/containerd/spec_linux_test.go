@@ -226,7 +226,7 @@ func TestLabels(t *testing.T) {
 			t.Errorf("%q becomes %q, want %q", name, got, want)
 		}
 	}
-	i := newInstance(&Runtime{folder: "/x"}, runtime.Spec{Name: strings.Repeat("long name ", 10)}, Class{})
+	i := newInstance(&Runtime{folder: "/x"}, runtime.Spec{Name: strings.Repeat("long name ", 10)}, Class{}, nil)
 	if !identifier.MatchString(i.id) || len(i.id) > 76 {
 		t.Errorf("%q is no identifier", i.id)
 	}

@@ -21,9 +21,11 @@ import (
 	"github.com/containerd/typeurl/v2"
 	"golang.org/x/sys/unix"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/coredump"
 	"github.com/gatehouse-mcp/gatehouse/internal/netns"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
 	"github.com/gatehouse-mcp/gatehouse/runtime/egress"
+	"github.com/gatehouse-mcp/gatehouse/runtime/inject"
 )
 
 // gcRoot has containerd's garbage collector keep what has no container yet.
@@ -142,7 +144,11 @@ var errParent = errors.New("the image is gone from containerd")
 // launch makes a container and starts it. What it has made is removed when it
 // fails.
 func (r *Runtime) launch(ctx context.Context, spec runtime.Spec, class Class, where place, img *image, g ground) (_ *instance, err error) {
-	i := newInstance(r, spec, class)
+	set, err := inject.New(ctx, spec, r.o.Events.Injection)
+	if err != nil {
+		return nil, err
+	}
+	i := newInstance(r, spec, class, set)
 	defer func() {
 		if err != nil {
 			i.abandon()
@@ -168,6 +174,7 @@ func (r *Runtime) launch(ctx context.Context, spec runtime.Spec, class Class, wh
 		id: i.id, namespace: r.o.Namespace, spec: spec, class: class, image: img.config,
 		user: g.user, dir: g.dir.path,
 		cgroup: cgroup(r.owner.ID) + "/" + i.id, oomScore: r.oomScore,
+		secrets: set.Env(), core: coredump.Off(),
 	}
 	if r.o.ShareShims {
 		p.group = "gatehouse-" + digest(r.owner.ID, spec.Name, spec.Owner, spec.Class)
@@ -177,7 +184,7 @@ func (r *Runtime) launch(ctx context.Context, spec runtime.Spec, class Class, wh
 	if err := os.MkdirAll(i.folder, 0o700); err != nil {
 		return nil, fmt.Errorf("making a folder for its pipes: %w", err)
 	}
-	if err := i.network(ctx, &p); err != nil {
+	if err := i.network(ctx, &p, img); err != nil {
 		return nil, err
 	}
 	m, err := i.mounts(ctx, p.user)
@@ -188,7 +195,7 @@ func (r *Runtime) launch(ctx context.Context, spec runtime.Spec, class Class, wh
 	if err := m.holds(g.dir); err != nil {
 		return nil, err
 	}
-	p.mounts = append(p.mounts, m.list...)
+	p.mounts = append(append(p.mounts, m.list...), placesOf(set.Files())...)
 	if i.pipes, err = newPipes(i.folder, spec.Port == 0); err != nil {
 		return nil, fmt.Errorf("making its pipes: %w", err)
 	}
@@ -228,6 +235,9 @@ func (r *Runtime) launch(ctx context.Context, spec runtime.Spec, class Class, wh
 	if err := m.verify(i.roots()); err != nil {
 		return nil, err
 	}
+	if err := i.showFiles(set.Files(), p.user); err != nil {
+		return nil, err
+	}
 	if err := i.connect(); err != nil {
 		return nil, err
 	}
@@ -246,7 +256,7 @@ func (r *Runtime) launch(ctx context.Context, spec runtime.Spec, class Class, wh
 }
 
 // network makes the network of a container, and the files that tell of it.
-func (i *instance) network(ctx context.Context, p *plan) (err error) {
+func (i *instance) network(ctx context.Context, p *plan, img *image) (err error) {
 	if i.ns, err = netns.New(); err != nil {
 		return err
 	}
@@ -263,7 +273,9 @@ func (i *instance) network(ctx context.Context, p *plan) (err error) {
 	if len(p.spec.Network.Allow) == 0 {
 		return nil
 	}
-	i.gate, err = i.r.egress.Attach(ctx, i.ns.File(), egress.Attachment{Server: p.spec.Name, Allow: p.spec.Network.Allow})
+	a := egress.Attachment{Server: p.spec.Name, Allow: p.spec.Network.Allow}
+	i.set.Attach(&a)
+	i.gate, err = i.r.egress.Attach(ctx, i.ns.File(), a)
 	if errors.Is(err, egress.ErrUnsupported) {
 		return fmt.Errorf("network.allow %w: %w", runtime.ErrCannotEnforce, err)
 	}
@@ -271,6 +283,11 @@ func (i *instance) network(ctx context.Context, p *plan) (err error) {
 		return err
 	}
 	p.env = i.gate.Env()
+	if ca := i.gate.CA(); ca != nil {
+		if err := i.trust(ctx, p, img, ca); err != nil {
+			return err
+		}
+	}
 	resolv, err := write(i.folder, "resolv.conf", string(i.gate.ResolvConf()))
 	if err != nil {
 		return err

@@ -74,7 +74,9 @@ func (r *Runtime) inspect(ctx context.Context, img *image, f func(root int) erro
 
 // readIn reads a small regular file of an image. Nothing else is opened: a
 // FIFO would block, and a device could do anything.
-func readIn(root int, name string) ([]byte, error) {
+func readIn(root int, name string) ([]byte, error) { return readUpTo(root, name, maxUsers) }
+
+func readUpTo(root int, name string, most int64) ([]byte, error) {
 	fd, err := unix.Openat2(root, name, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: inRoot})
 	if err != nil {
 		return nil, &os.PathError{Op: "openat2", Path: name, Err: err}
@@ -87,15 +89,15 @@ func readIn(root int, name string) ([]byte, error) {
 	switch {
 	case s.Mode&unix.S_IFMT != unix.S_IFREG:
 		return nil, fmt.Errorf("%s of the image is no regular file", name)
-	case s.Size > maxUsers:
-		return nil, fmt.Errorf("%s of the image has %d bytes, and no more than %d are read", name, s.Size, maxUsers)
+	case s.Size > most:
+		return nil, fmt.Errorf("%s of the image has %d bytes, and no more than %d are read", name, s.Size, most)
 	}
 	f, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", fd), os.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxUsers))
+	return io.ReadAll(io.LimitReader(f, most))
 }
 
 // resolveIn follows the symbolic links of an image on the way of a path, of

@@ -136,6 +136,9 @@ func (s *Set) Files() []File { return s.files }
 // variables, to be redacted in what it prints.
 func (s *Set) Hidden() map[string]secrets.Value {
 	out := map[string]secrets.Value{}
+	if s == nil {
+		return out
+	}
 	for _, f := range s.files {
 		if f.Secret {
 			out[f.Path] = f.Content

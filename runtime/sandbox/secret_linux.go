@@ -3,10 +3,10 @@ package sandbox
 import (
 	"errors"
 	"fmt"
-	"os"
-	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/secretfile"
 )
 
 // planSecrets plans the files of secrets.
@@ -44,26 +44,16 @@ const (
 // secret shows a file in memory that the server's user alone can read. Its file
 // system has no other place.
 func (r *root) secret(s step) (err error) {
-	attributes := unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC
-	options := []string{"mode", "700", "size", strconv.Itoa(len(s.Content) + 1<<12), "nr_inodes", "4"}
-	// Memory that is never written to a swap, where the kernel can promise that.
-	fd, err := newMount("tmpfs", attributes, append(options, "noswap", "")...)
-	if err != nil {
-		fd, err = newMount("tmpfs", attributes, options...)
-	}
+	fd, err := secretfile.New(s.Content, r.uid, r.gid)
 	if err != nil {
 		return err
 	}
-	file, err := unix.Openat(fd, "f", unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_CLOEXEC, 0o400)
-	if err == nil {
-		f := os.NewFile(uintptr(file), s.Target)
-		_, err = f.Write(s.Content)
-		err = errors.Join(err, f.Chown(r.uid, r.gid), f.Chmod(0o400), f.Close())
-	}
+	inside, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0) // place closes the other one
 	if err != nil {
 		_ = unix.Close(fd)
 		return err
 	}
+	defer unix.Close(inside)
 	if err := r.place(fd, step{Target: "/" + hidden}); err != nil {
 		return err
 	}
@@ -71,12 +61,8 @@ func (r *root) secret(s step) (err error) {
 		err = errors.Join(err, unix.Unmount(above+"/"+hidden, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW),
 			unix.Unlinkat(r.fd, hidden, unix.AT_REMOVEDIR))
 	}()
-	own, err := r.clone("/" + hidden + "/f")
+	own, err := secretfile.Clone(inside)
 	if err != nil {
-		return err
-	}
-	if err := setattr(own, "", unix.AT_EMPTY_PATH, uint64(attributes)|unix.MOUNT_ATTR_RDONLY); err != nil {
-		_ = unix.Close(own)
 		return err
 	}
 	return r.place(own, s)

@@ -1,0 +1,83 @@
+package secretfile
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// Attributes are those of the mount of a file.
+const Attributes = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC
+
+// Name is that of the file in its file system.
+const Name = "secret"
+
+// New makes a file system in memory with one file, of mode 0400, which belongs
+// to a user, and returns the descriptor of its mount, which has no place yet.
+func New(content []byte, uid, gid int) (int, error) {
+	options := [][2]string{{"mode", "700"}, {"size", strconv.Itoa(len(content) + 1<<12)}, {"nr_inodes", "4"}}
+	// Memory that is never written to a swap, where the kernel can promise that.
+	fd, err := mount(append(options, [2]string{"noswap"}))
+	if err != nil {
+		fd, err = mount(options)
+	}
+	if err != nil {
+		return -1, fmt.Errorf("making a file system in memory: %w", err)
+	}
+	file, err := unix.Openat(fd, Name, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_CLOEXEC, 0o400)
+	if err == nil {
+		f := os.NewFile(uintptr(file), Name)
+		_, err = f.Write(content)
+		err = errors.Join(err, f.Chown(uid, gid), f.Chmod(0o400), f.Close())
+	}
+	if err != nil {
+		_ = unix.Close(fd)
+		return -1, fmt.Errorf("making a file in memory: %w", err)
+	}
+	return fd, nil
+}
+
+// Clone returns the descriptor of a mount, without a place, of the file alone,
+// which is read-only. The file system that New made must have a place.
+func Clone(fd int) (int, error) {
+	f, err := unix.Openat(fd, Name, unix.O_PATH|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return -1, os.NewSyscallError("openat", err)
+	}
+	defer unix.Close(f)
+	own, err := unix.OpenTree(f, "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)
+	if err != nil {
+		return -1, os.NewSyscallError("open_tree", err)
+	}
+	if err := unix.MountSetattr(own, "", unix.AT_EMPTY_PATH, &unix.MountAttr{Attr_set: Attributes}); err != nil {
+		_ = unix.Close(own)
+		return -1, os.NewSyscallError("mount_setattr", err)
+	}
+	return own, nil
+}
+
+func mount(options [][2]string) (int, error) {
+	fs, err := unix.Fsopen("tmpfs", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return -1, os.NewSyscallError("fsopen", err)
+	}
+	defer unix.Close(fs)
+	for _, o := range options {
+		if o[1] == "" {
+			err = unix.FsconfigSetFlag(fs, o[0])
+		} else {
+			err = unix.FsconfigSetString(fs, o[0], o[1])
+		}
+		if err != nil {
+			return -1, os.NewSyscallError("fsconfig", err)
+		}
+	}
+	if err := unix.FsconfigCreate(fs); err != nil {
+		return -1, os.NewSyscallError("fsconfig", err)
+	}
+	fd, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
+	return fd, os.NewSyscallError("fsmount", err)
+}

@@ -1,0 +1,101 @@
+//go:build e2e && linux
+
+package containerd
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/injecttest"
+	"github.com/gatehouse-mcp/gatehouse/runtime"
+	"github.com/gatehouse-mcp/gatehouse/runtime/runtimetest"
+	"github.com/gatehouse-mcp/gatehouse/secrets"
+)
+
+// TestSecretsWithoutHavingThem has a server use a secret, and looks for it in
+// all that is the server's, and in what containerd keeps of it.
+func TestSecretsWithoutHavingThem(t *testing.T) {
+	d := bed.Containerd(t)
+	s := injecttest.NewService(t)
+	r := newRuntime(t, d, func(o *Options) { o.Egress, o.Events = s.Proxy, s.Events })
+	spec := probe(t)
+	spec.Command = []string{"/server", "init", "/server", runtimetest.ProbeArg}
+	s.Use(&spec)
+	spec.Secrets = append(spec.Secrets, runtime.SecretUse{
+		Name: "file", Value: secrets.Plain("the-content-of-a-file"), Env: "KEY_FILE", File: "/run/keys/file",
+	})
+	i := start(t, r, spec)
+	injecttest.Run(t, s, i, func() (pids []int) {
+		want, _ := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", i.pid))
+		all, _ := filepath.Glob("/proc/[0-9]*/ns/pid")
+		for _, p := range all {
+			if ns, err := os.Readlink(p); err == nil && ns == want {
+				n, _ := strconv.Atoi(strings.Split(p, "/")[2])
+				pids = append(pids, n)
+			}
+		}
+		return pids
+	})
+	record, err := r.client.ContainerService().Get(r.within(bounded(t)), i.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spot := record.Spec.GetValue()
+	for _, no := range []string{s.Secret(), "the-content-of-a-file"} {
+		if bytes.Contains(spot, []byte(no)) {
+			t.Errorf("the record of the container holds %s", no)
+		}
+	}
+	for _, kind := range []string{"Max core file size 0 0"} {
+		limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", i.pid))
+		if err != nil || !strings.Contains(strings.Join(strings.Fields(string(limits)), " "), kind) {
+			t.Errorf("its limits are %s, %v", limits, err)
+		}
+	}
+	mounts, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", i.pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := 0
+	for line := range strings.Lines(string(mounts)) {
+		f := strings.Fields(line)
+		if f[3] != "/secret" {
+			continue
+		}
+		shown++
+		for _, o := range []string{"ro", "nosuid", "nodev", "noexec"} {
+			if !strings.Contains(","+f[5]+",", ","+o+",") {
+				t.Errorf("the mount is not %s: %s", o, line)
+			}
+		}
+	}
+	if shown != 2 {
+		t.Errorf("%d files are mounted: %s", shown, mounts)
+	}
+	for _, file := range []string{"/run/secrets/token", "/run/keys/file"} {
+		info, err := os.Stat(fmt.Sprintf("/proc/%d/root%s", i.pid, file))
+		if err != nil || info.Mode() != 0o400 {
+			t.Errorf("%s: %v, %v", file, info, err)
+		}
+	}
+	host, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil || strings.Contains(string(host), " /secret ") {
+		t.Errorf("the file is mounted on the host, %v", err)
+	}
+	// A weaker form: in the environment, and in the record as long as the
+	// container is there.
+	spec = probe(t)
+	spec.Env = map[string]secrets.Value{"TOKEN": secrets.Plain("weak-but-wanted")}
+	i = start(t, r, spec)
+	if err := i.Stop(bounded(t)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.client.ContainerService().Get(r.within(bounded(t)), i.id); err == nil {
+		t.Error("the record outlived the instance")
+	}
+}
