@@ -8,8 +8,10 @@
 //		},
 //	})
 //
-// Headers are resolved for each instance, with the secrets that the server may
-// see. The instances of one launcher share their connections. Streamable HTTP
+// Headers and parameters of the query are resolved for each request, with the
+// secrets that the server may see, so that one that was rotated is used at once;
+// one that is missing fails the start. They are sent to the origin of the URL
+// alone. The instances of one launcher share their connections. Streamable HTTP
 // of both eras is spoken, and HTTP+SSE of 2024-11-05 with servers that know
 // nothing else.
 //
@@ -25,6 +27,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -39,9 +42,10 @@ import (
 
 // Options configures [New]. The zero value is useful.
 type Options struct {
-	// Headers are sent with every request. References in them are resolved
-	// when an instance starts.
+	// Headers are sent with every request, and Query are parameters that are
+	// added to its URL. References in them are resolved for each request.
 	Headers map[string]secrets.Value
+	Query   map[string]secrets.Value
 
 	// TLS configures https [the system's roots]; Proxy chooses a proxy
 	// [none; the environment is not read].
@@ -84,6 +88,7 @@ func New(rawURL string, o *Options) *Launcher {
 		for k, v := range o.Headers {
 			l.o.Headers[http.CanonicalHeaderKey(k)] = v
 		}
+		l.o.Query = maps.Clone(o.Query)
 	}
 	if l.rt = l.o.RoundTripper; l.rt == nil {
 		l.rt = transport.NewRoundTripper(&transport.RoundTripperOptions{
@@ -119,11 +124,12 @@ func (l *Launcher) Definition() string {
 		URL        string                   `json:"url"`
 		Query      string                   `json:"query,omitempty"`
 		Headers    map[string]secrets.Value `json:"headers,omitempty"`
+		Parameters map[string]secrets.Value `json:"parameters,omitempty"`
 		Timeout    time.Duration            `json:"headerTimeout,omitempty"`
 		DisableSSE bool                     `json:"disableSSE,omitempty"`
 		Reply      int64                    `json:"reply,omitempty"`
 		Own        string                   `json:"own,omitempty"`
-	}{Headers: l.o.Headers, Timeout: l.o.HeaderTimeout, DisableSSE: l.o.DisableSSE, Reply: l.o.Reply}
+	}{Headers: l.o.Headers, Parameters: l.o.Query, Timeout: l.o.HeaderTimeout, DisableSSE: l.o.DisableSSE, Reply: l.o.Reply}
 	if u, err := transport.ParseServerURL(l.url); err == nil {
 		q := u.RawQuery
 		u.RawQuery, u.ForceQuery = "", false
@@ -154,23 +160,43 @@ func (l *Launcher) Definition() string {
 	return string(b)
 }
 
-// Launch implements [runtime.Launcher]. It resolves the headers and does not
-// connect: the first call does.
+// Launch implements [runtime.Launcher]. It resolves what is sent, to see that it
+// is there, and does not connect: the first call does.
 func (l *Launcher) Launch(ctx context.Context, k runtime.Key) (runtime.Instance, error) {
 	if l.err != nil {
 		return nil, l.err
 	}
-	h := make(http.Header, len(l.o.Headers))
+	s := sent{provider: k.Secrets, query: l.o.Query, next: l.rt}
+	fixed := http.Header{}
 	for name, v := range l.o.Headers {
-		r, err := v.Resolve(ctx, k.Secrets)
+		text, err := s.resolve(ctx, "header", name, v)
 		if err != nil {
-			return nil, fmt.Errorf("resolving header %s: %w", name, err)
+			return nil, err
 		}
-		h[name] = []string{r.Reveal()}
+		if fixed[name] = []string{text}; len(v.Refs()) > 0 {
+			s.headers = append(s.headers, name)
+		}
 	}
-	c, err := transport.NewHTTPClient(l.url, &transport.HTTPClientOptions{
-		Header: h, RoundTripper: l.rt, DisableSSE: l.o.DisableSSE, Reply: l.o.Reply,
-	})
+	for name, v := range l.o.Query {
+		if _, err := s.resolve(ctx, "query parameter", name, v); err != nil {
+			return nil, err
+		}
+	}
+	o := &transport.HTTPClientOptions{
+		Header: fixed, RoundTripper: l.rt, DisableSSE: l.o.DisableSSE, Reply: l.o.Reply,
+	}
+	if len(s.headers) > 0 {
+		o.HeaderFunc = func(ctx context.Context) (http.Header, error) { return s.header(ctx, l.o.Headers) }
+	}
+	if len(s.query) > 0 {
+		u, err := transport.ParseServerURL(l.url)
+		if err != nil {
+			return nil, err
+		}
+		s.origin = *u
+		o.RoundTripper = &s
+	}
+	c, err := transport.NewHTTPClient(l.url, o)
 	if err != nil {
 		return nil, err
 	}
