@@ -63,7 +63,27 @@
 // The environment is the image's, PATH ([DefaultPath] where it has none), HOME,
 // what egress needs, and the Env of the Spec, which goes first. containerd
 // keeps it with the container, in its database and below /run, as long as the
-// container is there: both are root's alone.
+// container is there: both are root's alone. So a secret in the environment is
+// the weakest form.
+//
+// # Secrets
+//
+// What Spec.Secrets names is there as environment variables and files. A secret
+// that is bound to hosts is a placeholder in both, of which runtime/inject and
+// the proxy make the value on the way out. A secret in a file is mounted after
+// the container was made and before its program runs, from a file system in
+// memory that has no other place: mode 0400, of the server's user, read-only;
+// nothing of it is in containerd, on a disk or among the mounts of the host, and
+// it is gone with the container. In a class with a kernel of its own no such
+// file can be made, and it is refused. A file is as of the start: a secret that
+// was rotated needs another instance.
+//
+// A server with a secret that is bound to hosts trusts the authority of its
+// gate, which is for the names of those hosts alone, beside those of its image:
+// it is in the image's file of authorities, and in one that SSL_CERT_FILE,
+// NODE_EXTRA_CA_CERTS, REQUESTS_CA_BUNDLE, PIP_CERT, CURL_CA_BUNDLE,
+// GIT_SSL_CAINFO, AWS_CA_BUNDLE, DENO_CERT and CARGO_HTTP_CAINFO name unless the
+// Spec has them. An image without authorities gets that one alone.
 //
 // # Mounts and volumes
 //

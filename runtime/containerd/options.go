@@ -78,8 +78,8 @@ type Options struct {
 	// and is removed by its path, which follows from the container.
 	SocketDir string
 
-	// Events is told of pulls, of connections (unless Egress is set) and of
-	// what was removed for a dead gateway.
+	// Events is told of pulls, of connections (unless Egress is set), of
+	// placeholders, and of what was removed for a dead gateway.
 	Events runtime.Events
 
 	// Logger gets the standard error of the servers, redacted, at the level

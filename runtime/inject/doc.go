@@ -37,6 +37,7 @@
 // A bound host that gives a value back in a form of another kind does give it
 // away: encrypted, compressed within a file, or in pieces that the request
 // chooses. So does one that sends it to somebody else. Bind to hosts, methods
-// and paths that have no such service. Values under eight bytes cannot be told
+// and paths that have no such service, and allow no other port of the host,
+// since what is said on it is not read. Values under eight bytes cannot be told
 // from other text, and are refused.
 package inject

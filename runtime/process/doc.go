@@ -15,7 +15,8 @@
 //
 // A plain command can do whatever the user of the gateway can. So the driver
 // refuses a Spec that does not say Unconfined, and one that asks for anything
-// it cannot hold: an image, another user, mounts, limits, a network.
+// it cannot hold: an image, another user, mounts, limits, a network, a secret as a
+// placeholder or in a file.
 //
 // # Environment
 //

@@ -91,12 +91,28 @@
 // HOME "/tmp" where those do not have them, the variables of its proxy where
 // its network has an allow-list, and nothing of the gateway's environment.
 //
-// Where the proxy can look into connections (egress.Options.Terminate), a
-// server with an allow-list also trusts the proxy's authority: the file of the
+// # Secrets
+//
+// What Spec.Secrets names is there as environment variables and files. A secret
+// that is bound to hosts is a placeholder in both, of which runtime/inject and
+// the proxy make the value on the way out; it is in no memory, file or variable
+// of the sandbox, its process 1 included. A secret in a file is in memory, in
+// a file system of its own that no swap gets (Linux 6.3, and root), mode 0400,
+// and belongs to the server's user; its folder is made, unless it lies in what
+// is shown of the system or of an image, where the file must be there already.
+// Below /run, which is none of an image's then, there is always room. A file
+// is as of the start: a secret that was rotated needs another instance.
+//
+// A server with a secret that is bound to hosts also trusts the authority of
+// its gate, which is for the names of those hosts alone: the file of the
 // system's authorities, or of its image's, is shown with it, and SSL_CERT_FILE,
-// NODE_EXTRA_CA_CERTS, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE and GIT_SSL_CAINFO
-// name such a file unless the Spec has them. Programs with a store of their
-// own, such as Java's, must be told by other means.
+// NODE_EXTRA_CA_CERTS, REQUESTS_CA_BUNDLE, PIP_CERT, CURL_CA_BUNDLE,
+// GIT_SSL_CAINFO, AWS_CA_BUNDLE, DENO_CERT and CARGO_HTTP_CAINFO name such a
+// file unless the Spec has them. An image without authorities gets that one
+// alone. Programs with a store of their own, such as Java's, must be told by
+// other means.
+//
+// There are no core dumps, not even for a program that core_pattern names.
 //
 // # Volumes
 //

@@ -30,6 +30,6 @@ type Options struct {
 	// caller's, to be closed after the Runtime.
 	Egress *egress.Proxy
 
-	// Events is told what the driver removes.
+	// Events is told of placeholders and of what the driver removes.
 	Events runtime.Events
 }
