@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/injecttest"
+	"github.com/gatehouse-mcp/gatehouse/internal/testimage"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
 	"github.com/gatehouse-mcp/gatehouse/runtime/runtimetest"
 	"github.com/gatehouse-mcp/gatehouse/secrets"
@@ -97,5 +98,20 @@ func TestSecretsWithoutHavingThem(t *testing.T) {
 	}
 	if _, err := r.client.ContainerService().Get(r.within(bounded(t)), i.id); err == nil {
 		t.Error("the record outlived the instance")
+	}
+}
+
+func TestAuthoritiesOfAnImage(t *testing.T) {
+	s := injecttest.NewService(t)
+	r := newRuntime(t, bed.Containerd(t), func(o *Options) { o.Egress, o.Events = s.Proxy, s.Events })
+	img := injecttest.WithAuthorities(t, built.Static(t, probePackage))
+	for range 2 { // looked up, and remembered
+		spec := runtime.Spec{
+			Name: "probe", Image: "oci:" + testimage.Layout(t, img, "v1") + ":v1",
+			Command: []string{"/server", "init", "/server", runtimetest.ProbeArg},
+			Env:     map[string]secrets.Value{"SSL_CERT_FILE": secrets.Plain("")},
+		}
+		s.Use(&spec)
+		injecttest.RunWithAuthorities(t, start(t, r, spec))
 	}
 }

@@ -12,7 +12,10 @@ import (
 
 	"github.com/gatehouse-mcp/gatehouse/internal/authorities"
 	"github.com/gatehouse-mcp/gatehouse/internal/injecttest"
+	"github.com/gatehouse-mcp/gatehouse/internal/testimage"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
+	"github.com/gatehouse-mcp/gatehouse/runtime/runtimetest"
+	"github.com/gatehouse-mcp/gatehouse/secrets"
 )
 
 // injected is a Runtime whose servers reach a service with a secret.
@@ -98,5 +101,20 @@ func TestAuthoritiesOfAServer(t *testing.T) {
 		if e := script(t, r, "grep -c BEGIN "+system+" >&2; ls "+trusted+" >&2", change); len(e.Stderr) != 2 || e.Stderr[0] != fmt.Sprint(have) {
 			t.Errorf("%s it sees %q", name, e.Stderr)
 		}
+	}
+}
+
+func TestAuthoritiesOfAnImage(t *testing.T) {
+	r, s := injected(t)
+	img := injecttest.WithAuthorities(t, testImages(t).Static(t, "internal/testimage/probe"))
+	spec := runtime.Spec{
+		Name: "probe", Image: "oci:" + testimage.Layout(t, img, "v1") + ":v1", Command: []string{"/server", runtimetest.ProbeArg},
+		Env: map[string]secrets.Value{"SSL_CERT_FILE": secrets.Plain("")},
+	}
+	s.Use(&spec)
+	injecttest.RunWithAuthorities(t, started(t, r, spec))
+	spec.Secrets[0].File = "/etc/token"
+	if _, err := r.Start(bounded(t), spec); err == nil || !strings.Contains(err.Error(), "such as below /run") {
+		t.Errorf("a file in a folder that is read-only: %v", err)
 	}
 }
