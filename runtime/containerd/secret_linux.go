@@ -42,12 +42,8 @@ func (i *instance) showFiles(files []inject.File, u user) error {
 		return os.NewSyscallError("open", err)
 	}
 	defer unix.Close(ns)
-	done := make(chan error)
-	go func() {
-		// A thread that has gone into another mount namespace is not used for
-		// anything else: it ends with this goroutine.
-		goruntime.LockOSThread()
-		done <- enter(ns, func() error {
+	return onLostThread(func() error {
+		return enter(ns, func() error {
 			for _, f := range files {
 				if err := showFile(root, f, u); err != nil {
 					return fmt.Errorf("the file %s of a secret: %w", f.Path, err)
@@ -55,7 +51,28 @@ func (i *instance) showFiles(files []inject.File, u user) error {
 			}
 			return nil
 		})
-	}()
+	})
+}
+
+// onLostThread runs f on a thread that may go into another mount namespace,
+// since it ends afterwards. It is not the main one, which would not end, and
+// whose mounts are what /proc/self shows.
+func onLostThread(f func() error) error {
+	done := make(chan error, 1)
+	var run func()
+	run = func() {
+		goruntime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			// While it is held here, the next goroutine runs on another one.
+			next := make(chan struct{})
+			go func() { defer close(next); run() }()
+			<-next
+			goruntime.UnlockOSThread()
+			return
+		}
+		done <- f()
+	}
+	go run()
 	return <-done
 }
 

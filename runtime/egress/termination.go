@@ -58,7 +58,7 @@ func terminations(a Attachment) (Rules, *authority, error) {
 	}
 	for _, r := range rules {
 		if !r.Named() {
-			return nil, nil, fmt.Errorf("Terminate: %s is no name with one port; TLS ends for those alone", r)
+			return nil, nil, fmt.Errorf("%s is no name with one port; TLS ends for those alone", r)
 		}
 	}
 	ca, err := newAuthority(rules)

@@ -176,7 +176,7 @@ func shape(s string) (head string, n int, err error) {
 		head = before
 	}
 	if len(head) > longestHead || strings.Trim(head, letters+"-_.") != "" {
-		return "", 0, fmt.Errorf("the placeholder %q begins with up to %d letters, digits and -_.", s, longestHead)
+		return "", 0, fmt.Errorf("the placeholder %q begins with up to %d letters, digits, dots, hyphens and underscores", s, longestHead)
 	}
 	return head, n, nil
 }
