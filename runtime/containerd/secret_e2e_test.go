@@ -4,6 +4,7 @@ package containerd
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -105,13 +106,19 @@ func TestAuthoritiesOfAnImage(t *testing.T) {
 	s := injecttest.NewService(t)
 	r := newRuntime(t, bed.Containerd(t), func(o *Options) { o.Egress, o.Events = s.Proxy, s.Events })
 	img := injecttest.WithAuthorities(t, built.Static(t, probePackage))
-	for range 2 { // looked up, and remembered
+	for _, class := range []string{"", "", "gvisor"} { // looked up, and remembered
 		spec := runtime.Spec{
-			Name: "probe", Image: "oci:" + testimage.Layout(t, img, "v1") + ":v1",
+			Name: "probe", Class: class, Image: "oci:" + testimage.Layout(t, img, "v1") + ":v1",
 			Command: []string{"/server", "init", "/server", runtimetest.ProbeArg},
 			Env:     map[string]secrets.Value{"SSL_CERT_FILE": secrets.Plain("")},
 		}
 		s.Use(&spec)
-		injecttest.RunWithAuthorities(t, start(t, r, spec))
+		if class != "" {
+			if _, err := r.Start(bounded(t), spec); !errors.Is(err, runtime.ErrCannotEnforce) {
+				t.Errorf("a file in class %s: %v", class, err)
+			}
+			spec.Secrets[0].File = ""
+		}
+		injecttest.RunWithAuthorities(t, start(t, r, spec), class == "")
 	}
 }

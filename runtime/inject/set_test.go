@@ -314,10 +314,12 @@ func TestStreams(t *testing.T) {
 		}
 		b := make([]byte, 1000)
 		for _, event := range []string{"data: one\n\n", "data: s3\n\n", ": ping\n\n"} {
-			go write(event)
+			written := make(chan struct{})
+			go func() { defer close(written); write(event) }()
 			if n, err := resp.Body.Read(b); err != nil || string(b[:n]) != event {
 				t.Fatalf("got %q, %v", b[:n], err)
 			}
+			<-written
 		}
 		w.v.set("TOKEN", "a-new-value-of-it")
 		if got := w.sent("GET", "https://api.example/", "", "Authorization", w.Env()["TOKEN"]); !strings.Contains(got, "a-new-value-of-it") {

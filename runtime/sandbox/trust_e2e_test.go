@@ -112,7 +112,7 @@ func TestAuthoritiesOfAnImage(t *testing.T) {
 		Env: map[string]secrets.Value{"SSL_CERT_FILE": secrets.Plain("")},
 	}
 	s.Use(&spec)
-	injecttest.RunWithAuthorities(t, started(t, r, spec))
+	injecttest.RunWithAuthorities(t, started(t, r, spec), true)
 	spec.Secrets[0].File = "/etc/token"
 	if _, err := r.Start(bounded(t), spec); err == nil || !strings.Contains(err.Error(), "such as below /run") {
 		t.Errorf("a file in a folder that is read-only: %v", err)
