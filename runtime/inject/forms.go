@@ -3,7 +3,6 @@ package inject
 import (
 	"encoding/base64"
 	"encoding/hex"
-	"slices"
 	"strings"
 )
 
@@ -83,7 +82,7 @@ const (
 	hexEntity  // &#x
 	hexDone    // both digits were read
 	entityName // n letters of the name
-	lineBreak  // between two characters of base64
+	lineBreak  // between two characters of base64, or bytes of hex
 )
 
 // names are the entities that matter: those that encoders write.
@@ -143,12 +142,13 @@ func (m *matcher) step(next []state, s state, b byte) (_ []state, accepted bool)
 		case '&':
 			to(ampersand, 0, 0)
 		}
-		if s.pos > 0 && s.n < 2 {
-			switch {
-			case f.kind == base64ish && (b == '\r' || b == '\n'),
-				f.kind == hexadecimal && s.n == 0 && s.pos%2 == 0 && (b == ':' || b == '-' || b == ' '):
-				to(lineBreak, 0, s.n+1)
-			}
+		switch { // once, or \r\n
+		case s.pos == 0:
+		case f.kind == base64ish && s.n == 0 && b == '\r':
+			to(lineBreak, 0, 2)
+		case f.kind == base64ish && s.n != 1 && b == '\n',
+			f.kind == hexadecimal && s.n == 0 && s.pos%2 == 0 && (b == ':' || b == '-' || b == ' '):
+			to(lineBreak, 0, 1)
 		}
 	case percent:
 		if b == '2' {
@@ -177,7 +177,7 @@ func (m *matcher) step(next []state, s state, b byte) (_ []state, accepted bool)
 			to(hexByte, 0, 0)
 		}
 		for alt := range alts {
-			if b == short(c[alt]) {
+			if brief, ok := short(c[alt]); ok && b == brief {
 				done()
 			}
 		}
@@ -275,20 +275,19 @@ func lower(b byte) byte {
 	return b
 }
 
-// short is what stands for a character behind a backslash; the backslash itself
-// where nothing does.
-func short(c byte) byte {
+// short is what stands for a character behind a backslash, if anything does.
+func short(c byte) (byte, bool) {
 	switch {
 	case c >= '0' && c <= '9', c >= 'A' && c <= 'Z', c >= 'a' && c <= 'z', c >= 0x80:
-		return '\\'
+		return 0, false
 	case c == '\n':
-		return 'n'
+		return 'n', true
 	case c == '\r':
-		return 'r'
+		return 'r', true
 	case c == '\t':
-		return 't'
+		return 't', true
 	}
-	return c
+	return c, true
 }
 
 func digits(c byte) string {
@@ -301,146 +300,4 @@ func digits(c byte) string {
 			return string(b[i:])
 		}
 	}
-}
-
-// matcher finds values in text, in every form. It does not change, and is safe
-// for concurrent use.
-type matcher struct {
-	forms   []form
-	first   [256]bool       // may begin a match
-	pairs   [256][256]bool  // may begin a match
-	longest int             // bytes of a match
-	put     []string        // the placeholders, by owner
-	lower   map[string]bool // the values in lower case
-}
-
-// escaped is how many bytes the escapes of one character may take on average,
-// before a match is given up: a text could have no end else.
-const escaped = 16
-
-// newMatcher makes one. Of each owner there may be several values.
-func newMatcher(values [][]string, placeholders []string) *matcher {
-	m := &matcher{put: placeholders, lower: map[string]bool{}}
-	for owner, all := range values {
-		for _, v := range all {
-			m.forms = append(m.forms, forms(v, owner)...)
-			m.lower[strings.ToLower(v)] = true
-		}
-	}
-	for _, f := range m.forms {
-		m.longest = max(m.longest, escaped*len(f.text))
-	}
-	start := m.start()
-	var one, two []state
-	for b := range 256 {
-		one = m.read(one[:0], start, byte(b))
-		if m.first[b] = len(one) > 0; !m.first[b] {
-			continue
-		}
-		for b2 := range 256 {
-			two = m.read(two[:0], one, byte(b2))
-			m.pairs[b][b2] = len(two) > 0
-		}
-	}
-	return m
-}
-
-func (m *matcher) start() []state {
-	start := make([]state, len(m.forms))
-	for i := range start {
-		start[i].form = int32(i)
-	}
-	return start
-}
-
-// read appends the states that a byte leads to.
-func (m *matcher) read(next, from []state, b byte) []state {
-	for _, s := range from {
-		next, _ = m.step(next, s, b)
-	}
-	return next
-}
-
-// match reads b from its beginning. It returns the length of the longest match
-// and whose it is; open: what follows decides.
-func (m *matcher) match(b []byte) (length, owner int, open bool) {
-	var room [2][32]state
-	now, next := append(room[0][:0], m.start()...), room[1][:0]
-	for i, c := range b {
-		if i == m.longest {
-			return length, owner, false
-		}
-		next = next[:0]
-		for _, s := range now {
-			var accepted bool
-			next, accepted = m.step(next, s, c)
-			if accepted {
-				length, owner = i+1, m.forms[s.form].owner
-			}
-		}
-		if len(next) == 0 {
-			return length, owner, false
-		}
-		slices.SortFunc(next, compare)
-		next = slices.Compact(next)
-		now, next = next, now
-	}
-	return length, owner, true
-}
-
-func compare(a, b state) int {
-	switch {
-	case a.form != b.form:
-		return int(a.form - b.form)
-	case a.pos != b.pos:
-		return int(a.pos - b.pos)
-	case a.in != b.in:
-		return int(a.in) - int(b.in)
-	case a.alt != b.alt:
-		return int(a.alt) - int(b.alt)
-	}
-	return int(a.n) - int(b.n)
-}
-
-// clean appends in to out with placeholders in the place of values, and returns
-// how many bytes of in it has used. The rest may become a match; with end set
-// there is none.
-func (m *matcher) clean(out, in []byte, end bool) (_ []byte, used int) {
-	from := 0
-	for i := 0; i < len(in); {
-		if i+1 < len(in) && !m.pairs[in[i]][in[i+1]] || !m.first[in[i]] {
-			i++
-			continue
-		}
-		length, owner, open := m.match(in[i:])
-		switch {
-		case open && !end:
-			return append(out, in[from:i]...), i
-		case length > 0:
-			out = append(append(out, in[from:i]...), m.put[owner]...)
-			i += length
-			from = i
-		default:
-			i++
-		}
-	}
-	return append(out, in[from:]...), len(in)
-}
-
-// text is clean for a whole text.
-func (m *matcher) text(s string) string {
-	out, _ := m.clean(nil, []byte(s), true)
-	return string(out)
-}
-
-// holds reports whether a name, of which the case means nothing, has a value
-// in it.
-func (m *matcher) holds(name string) bool {
-	name = strings.ToLower(name)
-	for v := range m.lower {
-		if strings.Contains(name, v) {
-			return true
-		}
-	}
-	return false
 }

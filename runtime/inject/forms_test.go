@@ -1,6 +1,7 @@
 package inject
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"math/rand/v2"
 	"mime/quotedprintable"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -164,23 +166,47 @@ func TestOtherText(t *testing.T) {
 			t.Errorf("%q became %q", text, got)
 		}
 	}
-	for _, event := range []string{"data: {\"a\":1}\n\n", "hello\n", "<p>x</p>\n"} {
+	for _, event := range []string{"data: hello\n\n", "data: hello\r\n\r\n", "{\"a\":1}\n", "<p>x</p>\r\n", "one two "} {
 		if out, used := m.clean(nil, []byte(event), false); string(out) != event || used != len(event) {
 			t.Errorf("of %q only %q goes on", event, out)
 		}
 	}
-	// The beginning of a value waits, and no longer than it must.
-	head := []byte("x: " + v[:10])
-	if out, used := m.clean(nil, head, false); string(out) != "x: " || used != 3 {
-		t.Errorf("got %q", out)
-	}
-	if out, _ := m.clean(nil, append(head, '\n'), false); string(out) != string(head)+"\n" {
-		t.Errorf("got %q", out)
-	}
 	// Escapes without an end are given up.
 	endless := []byte(v[:1] + strings.Repeat(`\`, 1<<16))
-	if _, used := m.clean(nil, endless, false); len(endless)-used > m.longest {
+	if out, used := m.clean(nil, endless, false); len(endless)-used > m.longest || !bytes.Equal(out, endless[:used]) {
 		t.Errorf("%d bytes wait", len(endless)-used)
+	}
+}
+
+// TestNothingToLearn: who has others send a text of its own learns nothing of a
+// value by how much of it waits, and how long it takes.
+func TestNothingToLearn(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(5, 6))
+	for range 300 {
+		v := token(r, 20+r.IntN(20), words)
+		mine, other := newMatcher([][]string{{v}}, []string{"P"}), newMatcher([][]string{{token(r, len(v), words)}}, []string{"P"})
+		var names []string
+		for name := range encoders {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		var text strings.Builder
+		text.WriteString(token(r, r.IntN(3000), symbol))
+		for range r.IntN(30) { // beginnings of the value
+			encode := encoders[names[r.IntN(len(names))]]
+			text.WriteString(encode(token(r, r.IntN(2), " "), v[:r.IntN(8)], token(r, r.IntN(2), "\n {x")))
+		}
+		in := []byte(text.String())
+		a, used := mine.clean(nil, in, false)
+		if b, n := other.clean(nil, in, false); used != n || !bytes.Equal(a, b) || !bytes.Equal(a, in[:used]) {
+			t.Fatalf("of %q, %d bytes go on with one value, %d with another", in, used, n)
+		}
+		for i, h := 0, mine.heads.scan(); i < len(in); i++ {
+			if h.read(in[i]) {
+				t.Fatalf("%q is read again at %q, and has less of the value %s than a head", in, in[:i+1], v)
+			}
+		}
 	}
 }
 
@@ -196,7 +222,10 @@ func TestLongestValue(t *testing.T) {
 			t.Errorf("%s became %s, want %s", text, got, want)
 		}
 	}
-	if !m.holds("X-ABCDEFGHIJ") || m.holds("X-Abcdefg") {
+	if got := m.text(strings.Repeat(`\`, 100)); got != strings.Repeat(`\`, 100) {
+		t.Errorf("backslashes became %s", got)
+	}
+	if !m.holds("X-ABCDEFGHIJ") || !m.holds("X-"+hex.EncodeToString([]byte("abcdefghij"))) || m.holds("X-Abcdefg") {
 		t.Error("names of headers are read wrong")
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/gatehouse-mcp/gatehouse/runtime"
 )
@@ -43,7 +44,7 @@ func (s *Set) request(r *http.Request) error {
 		}
 	}
 	for _, b := range s.bound {
-		injected, why := false, "it is not bound to this host"
+		injected, left, why := false, false, "it is not bound to this host"
 		value, ours := values[b]
 		switch {
 		case !ours:
@@ -59,17 +60,17 @@ func (s *Set) request(r *http.Request) error {
 					continue
 				}
 				why = "it stands where the binding does not have it"
-				done, err := s.put(p, r, b.placeholder, value)
+				done, rest, err := s.put(p, r, b.placeholder, value)
 				if err != nil {
 					return fmt.Errorf("secret %s: %w", b.use.Name, err)
 				}
-				injected = injected || done
+				injected, left = injected || done, left || rest
 			}
 		}
 		if injected {
 			s.told(b, r, true, "")
 		}
-		if holds(r, b.placeholder) {
+		if left || holds(r, b.placeholder) {
 			s.told(b, r, false, why)
 		}
 	}
@@ -100,8 +101,8 @@ func (p place) allows(r *http.Request) string {
 		if !slices.Contains(p.methods, r.Method) {
 			return fmt.Sprintf("its binding does not allow the method %.16s", r.Method)
 		}
-		if has(r, "X-Http-Method-Override", "X-Http-Method", "X-Method-Override") {
-			return "its binding allows some methods alone, and a header of the request names another"
+		if has(r, "X-Http-Method-Override", "X-Http-Method", "X-Method-Override") || r.URL.Query().Has("_method") {
+			return "its binding allows some methods alone, and a header or a parameter of the request names another"
 		}
 	}
 	if len(p.paths) == 0 {
@@ -120,47 +121,71 @@ func (p place) allows(r *http.Request) string {
 	return ""
 }
 
+// has tells whether a request has one of some headers, also for servers that
+// take an underscore for a hyphen.
 func has(r *http.Request, headers ...string) bool {
-	return slices.ContainsFunc(headers, func(h string) bool { _, ok := r.Header[h]; return ok })
-}
-
-// unclear tells whether servers may read a path in different ways.
-func unclear(p string) bool {
-	low := strings.ToLower(p)
-	for _, s := range []string{"//", "\\", "%2e", "%2f", "%5c", "%25", "%00"} {
-		if strings.Contains(low, s) {
-			return true
-		}
-	}
-	for part := range strings.SplitSeq(p, "/") {
-		if name, _, _ := strings.Cut(part, ";"); name == "." || name == ".." {
+	for name := range r.Header {
+		if slices.Contains(headers, textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))) {
 			return true
 		}
 	}
 	return false
 }
 
+// unclear tells whether servers may read a path in different ways.
+func unclear(p string) bool {
+	low := strings.ToLower(p)
+	for _, s := range []string{"//", "\\", "%2e", "%2f", "%5c", "%25"} {
+		if strings.Contains(low, s) {
+			return true
+		}
+	}
+	text, err := url.PathUnescape(p)
+	if err != nil || !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool {
+		return r < ' ' || r == 0x7f || strings.ContainsRune(likePunctuation, r)
+	}) {
+		return true
+	}
+	for part := range strings.SplitSeq(text, "/") {
+		// Some take off what follows a semicolon, or blanks and dots at the end.
+		if name, _, _ := strings.Cut(part, ";"); name != "" && strings.Trim(name, ". ") == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// likePunctuation are characters that become dots and slashes where Unicode is
+// normalized (NFKC).
+const likePunctuation = "\u2024\u2025\u2026\ufe52\uff0e\uff0f\ufe68\uff3c"
+
+// mostPuts bounds how often a value is put into one request, so that one that is
+// long does not fill the memory.
+const mostPuts = 16
+
 // put puts a value into the place of a binding, and reports whether the
-// placeholder stood there.
-func (s *Set) put(p place, r *http.Request, placeholder, value string) (bool, error) {
+// placeholder stood there. left: it stands in another field of a form.
+func (s *Set) put(p place, r *http.Request, placeholder, value string) (done, left bool, err error) {
 	switch {
 	case p.basic:
-		return putBasic(r, placeholder, value), nil
+		return putBasic(r, placeholder, value), false, nil
 	case p.query != "":
-		q, done := putField(r.URL.RawQuery, p.query, placeholder, value)
-		r.URL.RawQuery = q
-		return done, nil
+		r.URL.RawQuery, done = putField(r.URL.RawQuery, p.query, placeholder, value)
+		return done, false, nil
 	case p.form != "":
 		return s.putForm(r, p.form, placeholder, value)
 	}
-	done := false
-	for i, v := range r.Header[p.header] {
+	all := r.Header[p.header]
+	if strings.Count(strings.Join(all, "\n"), placeholder) > mostPuts {
+		return false, false, nil
+	}
+	for i, v := range all {
 		if strings.Contains(v, placeholder) {
-			r.Header[p.header][i] = strings.ReplaceAll(v, placeholder, value)
+			all[i] = strings.ReplaceAll(v, placeholder, value)
 			done = true
 		}
 	}
-	return done, nil
+	return done, false, nil
 }
 
 // basic reads credentials of the scheme Basic (RFC 7617).
@@ -175,8 +200,8 @@ func basic(v string) (credentials string, ok bool) {
 
 func putBasic(r *http.Request, placeholder, value string) (done bool) {
 	for i, v := range r.Header["Authorization"] {
-		if c, ok := basic(v); ok && strings.Contains(c, placeholder) {
-			c = strings.ReplaceAll(c, placeholder, value)
+		if c, ok := basic(v); ok && i < mostPuts && strings.Contains(c, placeholder) {
+			c = strings.Replace(c, placeholder, value, 1)
 			r.Header["Authorization"][i] = "Basic " + base64.StdEncoding.EncodeToString([]byte(c))
 			done = true
 		}
@@ -187,7 +212,7 @@ func putBasic(r *http.Request, placeholder, value string) (done bool) {
 // putField puts a value into a field of a query or a form. What it does not
 // touch stays as it was written.
 func putField(query, name, placeholder, value string) (string, bool) {
-	if !strings.Contains(query, placeholder) {
+	if n := strings.Count(query, placeholder); n == 0 || n > mostPuts {
 		return query, false
 	}
 	parts, done := strings.Split(query, "&"), false
@@ -202,37 +227,37 @@ func putField(query, name, placeholder, value string) (string, bool) {
 	return strings.Join(parts, "&"), done
 }
 
-func (s *Set) putForm(r *http.Request, name, placeholder, value string) (bool, error) {
+func (s *Set) putForm(r *http.Request, name, placeholder, value string) (done, left bool, err error) {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || kind != "application/x-www-form-urlencoded" || r.Body == nil || r.Header.Get("Content-Encoding") != "" || r.ContentLength > maxForm {
-		return false, nil
+	if err != nil || len(r.Header["Content-Type"]) > 1 || kind != "application/x-www-form-urlencoded" || r.Body == nil || r.Header.Get("Content-Encoding") != "" || r.ContentLength > maxForm {
+		return false, false, nil
 	}
 	select {
 	case s.forms <- struct{}{}:
 		defer func() { <-s.forms }()
 	case <-r.Context().Done():
-		return false, r.Context().Err()
+		return false, false, r.Context().Err()
 	}
 	body := r.Body
 	read, err := io.ReadAll(io.LimitReader(body, maxForm+1))
 	if err != nil {
-		return false, errors.New("the body of the request is cut off")
+		return false, false, errors.New("the body of the request is cut off")
 	}
 	if len(read) > maxForm {
 		r.Body = struct {
 			io.Reader
 			io.Closer
 		}{io.MultiReader(bytes.NewReader(read), body), body}
-		return false, nil
+		return false, false, nil
 	}
 	_ = body.Close()
 	text, done := putField(string(read), name, placeholder, value)
-	r.Body, r.GetBody = io.NopCloser(strings.NewReader(text)), nil
+	r.Body, r.GetBody, r.Trailer = io.NopCloser(strings.NewReader(text)), nil, nil
 	r.ContentLength, r.TransferEncoding = int64(len(text)), nil
 	if len(text) == 0 {
 		r.Body = http.NoBody
 	}
-	return done, nil
+	return done, strings.Contains(text, placeholder), nil
 }
 
 // holds reports whether a placeholder stands in a request, the body aside.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -33,12 +34,16 @@ func (s *Set) response(resp *http.Response) error {
 		return err
 	}
 	m := s.matcher.Load()
+	framed := framed(resp.Header.Get("Content-Type"))
 	cleanHeader(m, resp.Header)
+	cleanHeader(m, resp.Trailer) // the names that were announced
 	if resp.Body == nil || resp.Body == http.NoBody || resp.Request.Method == http.MethodHead {
-		cleanHeader(m, resp.Trailer)
 		return nil
 	}
 	body := &cleanBody{s: s, resp: resp, from: resp.Body}
+	if framed {
+		body.frames = &frames{}
+	}
 	if encoded {
 		body.zipped = true
 		resp.Header.Del("Content-Encoding")
@@ -48,6 +53,10 @@ func (s *Set) response(resp *http.Response) error {
 	resp.ContentLength, resp.Body = -1, body
 	return nil
 }
+
+// codings are those of HTTP that are named in errors. Others are a target's own
+// words, which could be a value.
+var codings = []string{"br", "compress", "dcb", "dcz", "deflate", "gzip", "x-compress", "x-gzip", "zstd"}
 
 // encodings reports whether a body is in gzip. What cannot be read here is an
 // error.
@@ -61,8 +70,10 @@ func encodings(h http.Header) (zipped bool, err error) {
 		}
 	}
 	for _, name := range []string{"Grpc-Encoding", "Connect-Content-Encoding", "Im"} {
-		if v := h.Get(name); v != "" && v != "identity" {
-			return false, fmt.Errorf("its content is encoded by %.20q, and cannot be searched for the secrets that are bound to this host", v)
+		for _, v := range h[name] {
+			if v != "" && v != "identity" {
+				return false, fmt.Errorf("its header %s says that its content is encoded, which cannot be searched for the secrets that are bound to this host", name)
+			}
 		}
 	}
 	switch {
@@ -71,7 +82,12 @@ func encodings(h http.Header) (zipped bool, err error) {
 	case len(all) == 1 && (all[0] == "gzip" || all[0] == "x-gzip"):
 		return true, nil
 	}
-	return false, fmt.Errorf("its content is encoded by %.40q, which was not asked for, and cannot be searched for the secrets that are bound to this host", strings.Join(all, ", "))
+	for i, word := range all {
+		if !slices.Contains(codings, word) {
+			all[i] = "another"
+		}
+	}
+	return false, fmt.Errorf("its content is encoded (%.80s), which was not asked for, and cannot be searched for the secrets that are bound to this host", strings.Join(all, ", "))
 }
 
 // cleanHeader puts placeholders into header fields. A field with a value in
@@ -95,6 +111,7 @@ type cleanBody struct {
 	from   io.ReadCloser
 	zipped bool
 	zip    *gzip.Reader // once its header was read
+	frames *frames      // of gRPC; nil for other bodies
 	room   []byte
 	rest   []byte // what may be the beginning of a value
 	buf    []byte // the room of out
@@ -125,10 +142,18 @@ func (b *cleanBody) fill() {
 	if errors.Is(err, io.ErrUnexpectedEOF) || err != nil && !errors.Is(err, io.EOF) {
 		err = errors.New("the response broke off") // the words are another's
 	}
+	whole := err == io.EOF
+	if b.frames != nil && (err == nil || whole) {
+		end, bad := b.frames.read(b.room[:n])
+		if bad != nil {
+			n, err, whole = 0, bad, false
+		}
+		whole = whole || end // no value goes on behind a frame
+	}
 	b.err = err
 	in := append(b.rest, b.room[:n]...)
 	// The newest, since this body may have begun long ago.
-	out, used := b.s.matcher.Load().clean(b.buf[:0], in, err == io.EOF)
+	out, used := b.s.matcher.Load().clean(b.buf[:0], in, whole)
 	b.buf, b.out, b.rest = out, out, append(b.rest[:0], in[used:]...)
 	if err == io.EOF {
 		cleanHeader(b.s.matcher.Load(), b.resp.Trailer)

@@ -5,6 +5,8 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -175,12 +177,17 @@ func TestPlaces(t *testing.T) {
 		"another place: the body":       {method: "POST", to: "https://api.example/", body: "P"},
 		"another parameter":             {host: runtime.SecretHost{Query: "key"}, to: "https://api.example/x?k=P", because: "where the binding does not have it"},
 		"a parameter's name":            {host: runtime.SecretHost{Query: "key"}, to: "https://api.example/x?P=key", because: "where the binding does not have it"},
-		"another field":                 {host: runtime.SecretHost{Form: "a"}, method: "POST", to: "https://api.example/x", body: "b=P", header: []string{"Content-Type", form}},
 		"a form of another type":        {host: runtime.SecretHost{Form: "a"}, method: "POST", to: "https://api.example/x", body: "a=P", header: []string{"Content-Type", "text/plain"}},
 		"a form that is encoded":        {host: runtime.SecretHost{Form: "a"}, method: "POST", to: "https://api.example/x", body: "a=P", header: []string{"Content-Type", form, "Content-Encoding", "gzip"}},
 		"a form that is too long":       {host: runtime.SecretHost{Form: "a"}, method: "POST", to: "https://api.example/x", body: "a=P&b=" + strings.Repeat("x", maxForm), header: []string{"Content-Type", form}},
 		"another method":                {host: runtime.SecretHost{Methods: []string{"GET"}}, method: "POST", to: "https://api.example/", header: []string{"Authorization", "P"}, because: "does not allow the method POST"},
 		"another method by a header":    {host: runtime.SecretHost{Methods: []string{"GET"}}, to: "https://api.example/", header: []string{"Authorization", "P", "X-HTTP-Method-Override", "DELETE"}, because: "names another"},
+		"a method by an underscore":     {host: runtime.SecretHost{Methods: []string{"GET"}}, to: "https://api.example/", header: []string{"Authorization", "P", "X_HTTP_Method_Override", "DELETE"}, because: "names another"},
+		"a method by a parameter":       {host: runtime.SecretHost{Methods: []string{"GET"}}, to: "https://api.example/?_method=DELETE", header: []string{"Authorization", "P"}, because: "names another"},
+		"a form of two types":           {host: runtime.SecretHost{Form: "a"}, method: "POST", to: "https://api.example/x", body: "{}&a=P", header: []string{"Content-Type", form, "Content-Type", "text/plain"}},
+		"a field and another":           {host: runtime.SecretHost{Form: "a"}, method: "POST", to: "https://api.example/x", body: "text=P", header: []string{"Content-Type", form}, because: "where the binding does not have it"},
+		"too often":                     {to: "https://api.example/", header: []string{"Authorization", strings.Repeat("P ", mostPuts+1)}, because: "where the binding does not have it"},
+		"a field too often":             {host: runtime.SecretHost{Query: "k"}, to: "https://api.example/?k=" + strings.Repeat("P", mostPuts+1), because: "where the binding does not have it"},
 		"another path":                  {host: runtime.SecretHost{Paths: []string{"/repos/*"}}, to: "https://api.example/gists", header: []string{"Authorization", "P"}, because: "does not allow this path"},
 		"a path with dots":              {host: runtime.SecretHost{Paths: []string{"/repos/*"}}, to: "https://api.example/repos/../gists", header: []string{"Authorization", "P"}, because: "in different ways"},
 		"a path with dots for some":     {host: runtime.SecretHost{Paths: []string{"/repos/*"}}, to: "https://api.example/repos/..;/gists", header: []string{"Authorization", "P"}, because: "in different ways"},
@@ -349,9 +356,9 @@ func TestNotSearchable(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, use(runtime.SecretHost{Host: "api.example"}))
 	for want, answer := range map[string]http.HandlerFunc{
-		`encoded by "br"`:           func(rw http.ResponseWriter, _ *http.Request) { rw.Header().Set("Content-Encoding", "br") },
-		`encoded by "gzip, gzip"`:   func(rw http.ResponseWriter, _ *http.Request) { rw.Header().Set("Content-Encoding", "gzip, gzip") },
-		`encoded by "snappy"`:       func(rw http.ResponseWriter, _ *http.Request) { rw.Header().Set("Grpc-Encoding", "snappy") },
+		"encoded (br)":              func(rw http.ResponseWriter, _ *http.Request) { rw.Header().Set("Content-Encoding", "br") },
+		"encoded (gzip, gzip)":      func(rw http.ResponseWriter, _ *http.Request) { rw.Header().Set("Content-Encoding", "gzip, gzip") },
+		"Grpc-Encoding says":        func(rw http.ResponseWriter, _ *http.Request) { rw.Header().Set("Grpc-Encoding", "snappy") },
 		"a part of a content":       func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusPartialContent) },
 		"into another protocol":     func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusSwitchingProtocols) },
 		"into another protocol, as": nil,
@@ -368,6 +375,16 @@ func TestNotSearchable(t *testing.T) {
 			if _, err := w.do("GET", "http://other.example/", "", header...); err != nil {
 				t.Errorf("another host: %v", err)
 			}
+		}
+	}
+	// Errors do not give away what a header says.
+	for _, name := range []string{"Content-Encoding", "Grpc-Encoding", "Connect-Content-Encoding", "Im"} {
+		w.host = func(rw http.ResponseWriter, r *http.Request) {
+			rw.Header()[name] = []string{"gzip, " + r.Header.Get("Authorization"), "x"}
+		}
+		_, err := w.do("GET", "https://api.example/", "", "Authorization", w.Env()["TOKEN"])
+		if err == nil || strings.Contains(strings.ToLower(err.Error()), value[:4]) {
+			t.Errorf("%s: got %v", name, err)
 		}
 	}
 	// A body that breaks off does not show how far it had come.
@@ -538,4 +555,92 @@ func TestTeller(t *testing.T) {
 			t.Errorf("%d are kept", len(tell.last))
 		}
 	})
+}
+
+// TestPathsReadDifferently: no path that servers may read as another is allowed
+// by one that narrows the requests.
+func TestPathsReadDifferently(t *testing.T) {
+	t.Parallel()
+	for _, p := range []string{
+		"/a/../b", "/a/./b", "/a//b", "/a/%2e%2e/b", "/a/.%2E/b", "/a/..%2fb", "/a/..%5cb", `/a/..\b`, "/a/%252e%252e/b",
+		"/a/..;x/b", "/a/..%3bx/b", "/a/...%20/b", "/a/..%20/b", "/a/%c0%ae%c0%ae/b", "/a/%EF%BC%8E%EF%BC%8E/b",
+		"/a/%E2%80%A5/b", "/a/.%09./b", "/a/.%0d%0a./b", "/a/%00", "/a/%zz", "/a/%7f", "/a/..", "/a/.",
+	} {
+		if !unclear(p) {
+			t.Errorf("%s is clear", p)
+		}
+	}
+	for _, p := range []string{"/", "/a/b", "/a/b/", "/repos/x/y.git", "/a/.well-known/x", "/a/..b", "/a;v=1/b", "/a/%C3%BC", "/a%20b", "/a:b@c"} {
+		if unclear(p) {
+			t.Errorf("%s is unclear", p)
+		}
+	}
+}
+
+// TestFrames: a message of gRPC goes on as soon as it is whole, and what is no
+// message does not.
+func TestFrames(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, use(runtime.SecretHost{Host: "api.example"}))
+	frame := func(flags byte, s string) string {
+		return string(binary.BigEndian.AppendUint32([]byte{flags}, uint32(len(s)))) + s
+	}
+	from, to := io.Pipe()
+	resp := &http.Response{
+		StatusCode: 200, Header: http.Header{"Content-Type": {"application/grpc+proto"}}, Body: from,
+		Request: httptest.NewRequest("POST", "https://api.example:443/", nil),
+	}
+	if err := w.hook.Response(resp); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 1000)
+	for _, whole := range []string{frame(0, "hello"), frame(0, ""), frame(0, "two") + frame(2, "of them")} {
+		go func() { _, _ = io.WriteString(to, whole) }()
+		if n, err := resp.Body.Read(b); err != nil || string(b[:n]) != whole {
+			t.Fatalf("got %q, %v", b[:n], err)
+		}
+	}
+	whole := frame(0, "x"+value+"y")
+	go func() {
+		_, _ = io.WriteString(to, whole[:3])
+		_, _ = io.WriteString(to, whole[3:12])
+		_, _ = io.WriteString(to, whole[12:])
+		_, _ = io.WriteString(to, value) // none
+	}()
+	got, err := io.ReadAll(resp.Body)
+	if want := whole[:6] + w.Env()["TOKEN"] + "y"; err == nil || string(got) != want {
+		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+	for _, bad := range []string{frame(1, "zipped"), frame(0x80, "x") + "abcdef", "\x00\x21\x00\x22\x00"} {
+		if end, err := new(frames).read([]byte(bad)); err == nil {
+			t.Errorf("%q is read, %v", bad, end)
+		}
+	}
+	for kind, want := range map[string]bool{
+		"application/grpc": true, "Application/gRPC-Web+proto; x=1": true, "application/connect+json": true,
+		"application/grpc-web-text": false, "application/json": false, "application/connection": false,
+	} {
+		if framed(kind) != want {
+			t.Errorf("%s is framed: %v", kind, !want)
+		}
+	}
+}
+
+// TestNamesOfTrailers: a value in a name that a response announces is not shown.
+func TestNamesOfTrailers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, use(runtime.SecretHost{Host: "api.example"}))
+	for _, method := range []string{"GET", "HEAD"} {
+		resp := &http.Response{
+			StatusCode: 200, Header: http.Header{"X-" + hex.EncodeToString([]byte(value)): {"1"}}, Body: io.NopCloser(strings.NewReader("x\n")),
+			Trailer: http.Header{http.CanonicalHeaderKey("x-" + value): nil, "X-Fine": {value}},
+			Request: httptest.NewRequest(method, "https://api.example:443/", nil),
+		}
+		if err := w.hook.Response(resp); err != nil {
+			t.Fatal(err)
+		}
+		if len(resp.Header) != 0 || len(resp.Trailer) != 1 || resp.Trailer.Get("X-Fine") != w.Env()["TOKEN"] {
+			t.Errorf("%s: %v, %v", method, resp.Header, resp.Trailer)
+		}
+	}
 }
