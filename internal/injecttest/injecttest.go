@@ -4,6 +4,7 @@ package injecttest
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/x509"
 	"encoding/base64"
@@ -16,11 +17,13 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/gatehouse-mcp/gatehouse/runtime"
 	"github.com/gatehouse-mcp/gatehouse/runtime/egress"
@@ -89,17 +92,48 @@ func NewService(t testing.TB) *Service {
 
 func (s *Service) serve(w http.ResponseWriter, r *http.Request) {
 	auth := r.Header.Get("Authorization")
+	body, _ := io.ReadAll(r.Body)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.got = append(s.got, auth)
+	h := w.Header()
 	switch r.URL.Path {
 	case "/echo":
-		w.Header().Set("X-Echo", auth)
+		h.Set("X-Echo", auth)
 		_, _ = fmt.Fprintf(w, "%s %s %x %q", auth, base64.StdEncoding.EncodeToString([]byte(auth)), auth, auth)
 	case "/store":
 		s.stored = auth
 	case "/read":
 		_, _ = io.WriteString(w, "you stored "+s.stored)
+	case "/mirror":
+		_, _ = fmt.Fprintf(w, "%s %s %v %q %v %v", r.Method, r.RequestURI, r.Header, body, r.Trailer, r.TransferEncoding)
+	case "/headers":
+		h.Set("Trailer", "X-End, X-"+hex.EncodeToString([]byte(auth)))
+		h.Set("X-"+hex.EncodeToString([]byte(auth)), "1")
+		h.Add("Set-Cookie", "t="+url.QueryEscape(auth))
+		w.WriteHeader(http.StatusOK)
+		h.Set("X-End", base64.URLEncoding.EncodeToString([]byte("x"+auth)))
+		h.Set(http.TrailerPrefix+"X-More", auth)
+	case "/redirect":
+		http.Redirect(w, r, "http://"+Other+"/?t="+url.QueryEscape(auth), http.StatusFound)
+	case "/encoded":
+		h.Set("Content-Encoding", r.URL.RawQuery+auth)
+	case "/brotli":
+		h.Set("Content-Encoding", "br")
+		_, _ = io.WriteString(w, auth)
+	case "/lie":
+		h.Set("Content-Encoding", "gzip")
+		_, _ = io.WriteString(w, auth)
+	case "/zipped":
+		h.Set("Content-Encoding", "gzip")
+		z := gzip.NewWriter(w)
+		_, _ = io.WriteString(z, auth)
+		_ = z.Close()
+	case "/part":
+		w.WriteHeader(http.StatusPartialContent)
+		_, _ = io.WriteString(w, auth[:len(auth)-1])
+	case "/ranges":
+		http.ServeContent(w, r, "x.txt", time.Time{}, strings.NewReader(auth))
 	}
 }
 
@@ -147,17 +181,14 @@ func Run(t *testing.T, s *Service, i runtime.Instance, pids func() []int) {
 	if !strings.HasPrefix(placeholder, "ghplaceholder_") {
 		t.Fatalf("the server has %q", placeholder)
 	}
-	forms := map[string]string{
-		"as it is": s.secret, "hex": hex.EncodeToString([]byte(s.secret)),
-		"base64": base64.StdEncoding.EncodeToString([]byte("Bearer " + s.secret))[12:32],
+	all := pids()
+	if len(all) == 0 {
+		t.Fatal("the instance has no processes, so that nothing is shown")
 	}
+	traffic := listen(t, all[0])
 	for _, url := range []string{"https://" + Bound + "/echo", "https://" + Bound + "/store", "https://" + Bound + "/read"} {
 		answer := ask(t, i, "probe/fetch", url+" Bearer "+placeholder)
-		for name, form := range forms {
-			if strings.Contains(answer, form) {
-				t.Errorf("%s gives it away, %s: %s", url, name, answer)
-			}
-		}
+		s.gaveNothing(t, url, answer)
 		if !strings.Contains(answer, "HTTP/2.0 200") || !strings.HasSuffix(url, "/store") && !strings.Contains(answer, placeholder) {
 			t.Errorf("%s answered %s", url, answer)
 		}
@@ -182,9 +213,11 @@ func Run(t *testing.T, s *Service, i runtime.Instance, pids func() []int) {
 	if strings.Contains(told, s.secret) {
 		t.Error("an event holds the secret")
 	}
-	all := pids()
-	if len(all) == 0 {
-		t.Fatal("the instance has no processes, so that nothing is shown")
+	attack(t, s, i, placeholder)
+	heard := traffic()
+	if !bytes.Contains(heard, []byte(placeholder)) || bytes.Contains(heard, []byte(s.secret)) {
+		t.Errorf("of %d bytes of traffic inside, the placeholder is in them: %v, the secret: %v",
+			len(heard), bytes.Contains(heard, []byte(placeholder)), bytes.Contains(heard, []byte(s.secret)))
 	}
 	found := 0
 	for _, pid := range all {
@@ -192,6 +225,21 @@ func Run(t *testing.T, s *Service, i runtime.Instance, pids func() []int) {
 	}
 	if found == 0 {
 		t.Error("not even the placeholder was found, so that nothing is shown")
+	}
+}
+
+// gaveNothing looks for the secret in an answer.
+func (s *Service) gaveNothing(t *testing.T, what, answer string) {
+	t.Helper()
+	for name, form := range map[string]string{
+		"as it is": s.secret, "hex": hex.EncodeToString([]byte(s.secret)), "percent": url.QueryEscape(s.secret),
+		"base64":                   base64.StdEncoding.EncodeToString([]byte("Bearer " + s.secret))[12:32],
+		"base64 with another byte": base64.URLEncoding.EncodeToString([]byte("xBearer " + s.secret))[12:32],
+		"as a name":                strings.TrimRight(s.secret, "+/x"),
+	} {
+		if strings.Contains(strings.ToLower(answer), strings.ToLower(form)) {
+			t.Errorf("%s gives it away, %s: %s", what, name, answer)
+		}
 	}
 }
 
@@ -223,7 +271,7 @@ func search(t *testing.T, pid int, placeholder, secret string) (found int) {
 	dir := fmt.Sprintf("/proc/%d", pid)
 	look := func(where string, b []byte) {
 		found += bytes.Count(b, []byte(placeholder))
-		for _, s := range []string{secret, base64.StdEncoding.EncodeToString([]byte(secret))[:24]} {
+		for _, s := range []string{secret, base64.StdEncoding.EncodeToString([]byte(secret))[:24], hex.EncodeToString([]byte(secret))} {
 			if bytes.Contains(b, []byte(s)) {
 				t.Errorf("process %d has the secret in %s", pid, where)
 			}
@@ -253,19 +301,33 @@ func search(t *testing.T, pid int, placeholder, secret string) (found int) {
 	if b, err := os.ReadFile(dir + "/environ"); err == nil {
 		look("its environment", b)
 	}
-	for _, root := range []string{"/run", "/tmp", "/etc", "/dev/shm", "/var", "/home", "/root"} {
-		_ = filepath.WalkDir(dir+"/root"+root, func(p string, e fs.DirEntry, err error) error {
-			if err != nil || !e.Type().IsRegular() {
-				return nil
-			}
-			if info, err := e.Info(); err != nil || info.Size() > 64<<20 {
-				return nil
-			}
-			if b, err := os.ReadFile(p); err == nil {
-				look("the file "+p, b)
-			}
+	file := func(p string) {
+		if info, err := os.Stat(p); err != nil || !info.Mode().IsRegular() || info.Size() > 64<<20 {
+			return
+		}
+		if b, err := os.ReadFile(p); err == nil {
+			look("the file "+p, b)
+		}
+	}
+	open, _ := filepath.Glob(dir + "/fd/*") // also those that have no name any more
+	for _, p := range open {
+		file(p)
+	}
+	files := 0
+	_ = filepath.WalkDir(dir+"/root/", func(p string, e fs.DirEntry, err error) error {
+		switch rel := "/" + strings.TrimLeft(strings.TrimPrefix(p, dir+"/root"), "/"); {
+		case err != nil:
 			return nil
-		})
+		case e.IsDir() && (rel == "/proc" || rel == "/sys" || rel == "/usr" || strings.HasPrefix(rel, "/lib")): // the system's
+			return fs.SkipDir
+		case e.Type().IsRegular():
+			files++
+			file(p)
+		}
+		return nil
+	})
+	if files == 0 {
+		t.Errorf("process %d has no files, so that nothing is shown", pid)
 	}
 	return found
 }

@@ -122,3 +122,24 @@ func TestAuthoritiesOfAnImage(t *testing.T) {
 		injecttest.RunWithAuthorities(t, start(t, r, spec), class == "")
 	}
 }
+
+// TestNodeAsItComes has Node.js use a placeholder, in an image without any
+// authorities.
+func TestNodeAsItComes(t *testing.T) {
+	s := injecttest.NewService(t)
+	r := newRuntime(t, bed.Containerd(t), func(o *Options) { o.Egress, o.Events = s.Proxy, s.Events })
+	for name, call := range map[string]string{
+		"https": `require("https").get(url, {headers}, r => r.on("data", d => process.stderr.write(d))).on("error", console.error)`,
+		"fetch": `fetch(url, {headers}).then(r => r.text()).then(t => process.stderr.write(t)).catch(console.error)`,
+	} {
+		spec := runtime.Spec{
+			Name: "node", Image: "oci:" + testimage.Layout(t, built.Node(t, bed.Program("node"), bed.Modules()), "v1") + ":v1",
+			Command: []string{"/usr/bin/node", "-e", `const url = "https://` + injecttest.Bound + `/echo", headers = {Authorization: "Bearer " + process.env.TOKEN}; ` + call},
+		}
+		s.Use(&spec)
+		e := <-start(t, r, spec).Wait()
+		if all := strings.Join(e.Stderr, " "); !strings.Contains(all, "Bearer ghplaceholder_") || !s.Served() {
+			t.Errorf("%s got %q", name, e.Stderr)
+		}
+	}
+}

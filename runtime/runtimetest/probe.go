@@ -2,6 +2,7 @@ package runtimetest
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -155,6 +156,8 @@ func do(ctx context.Context, method, text string, number int, version string) (a
 		return nil, c.Close()
 	case "probe/fetch":
 		return fetch(ctx, text)
+	case "probe/talk":
+		return talk(ctx, text)
 	case "probe/write":
 		if err := os.WriteFile(text, []byte("probe"), 0o600); err != nil {
 			return nil, err
@@ -192,6 +195,25 @@ func fetch(ctx context.Context, what string) (string, error) {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	return fmt.Sprintf("%s %d %v %s", resp.Proto, resp.StatusCode, resp.Header, body), err
+}
+
+// talk says over TLS, to the host in the first line, what stands behind it, and
+// returns what it hears until the end.
+func talk(ctx context.Context, what string) (string, error) {
+	host, text, _ := strings.Cut(what, "\n")
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	c, err := (&tls.Dialer{Config: &tls.Config{NextProtos: []string{"http/1.1"}}}).DialContext(ctx, "tcp", host)
+	if err != nil {
+		return "", err
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := io.WriteString(c, text); err != nil {
+		return "", err
+	}
+	heard, _ := io.ReadAll(c)
+	return string(heard), nil
 }
 
 func fprint(f *os.File, text string) error {
