@@ -221,6 +221,7 @@ func Run(t *testing.T, s *Service, i runtime.Instance, pids func() []int) {
 	}
 	found := 0
 	for _, pid := range all {
+		noDump(t, pid)
 		found += search(t, pid, placeholder, s.secret)
 	}
 	if found == 0 {
@@ -262,6 +263,18 @@ func (s *Service) Served() bool {
 	got := s.got
 	s.got = nil
 	return len(got) > 0 && got[len(got)-1] == "Bearer "+s.secret
+}
+
+// noDump looks whether a process could leave its memory in a core dump.
+func noDump(t *testing.T, pid int) {
+	t.Helper()
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", pid))
+	if err != nil || !strings.Contains(strings.Join(strings.Fields(string(limits)), " "), "Max core file size 0 0") {
+		t.Errorf("the limits of process %d are %s, %v", pid, limits, err)
+	}
+	if kinds, err := os.ReadFile(fmt.Sprintf("/proc/%d/coredump_filter", pid)); err != nil || strings.Trim(string(kinds), "0\n") != "" {
+		t.Errorf("a core dump of process %d has memory of the kinds %s, %v", pid, kinds, err)
+	}
 }
 
 // search looks for the secret in a process: its memory, environment and files.

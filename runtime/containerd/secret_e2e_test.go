@@ -53,12 +53,6 @@ func TestSecretsWithoutHavingThem(t *testing.T) {
 			t.Errorf("the record of the container holds %s", no)
 		}
 	}
-	for _, kind := range []string{"Max core file size 0 0"} {
-		limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", i.pid))
-		if err != nil || !strings.Contains(strings.Join(strings.Fields(string(limits)), " "), kind) {
-			t.Errorf("its limits are %s, %v", limits, err)
-		}
-	}
 	mounts, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", i.pid))
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -234,6 +235,9 @@ func (r *Runtime) launch(ctx context.Context, spec runtime.Spec, class Class, wh
 	}
 	if err := m.verify(i.roots()); err != nil {
 		return nil, err
+	}
+	if err := coredump.Empty(strconv.Itoa(i.pid)); err != nil {
+		return nil, fmt.Errorf("leaving its memory out of core dumps: %w", err)
 	}
 	if err := i.showFiles(set.Files(), p.user); err != nil {
 		return nil, err

@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/coredump"
 )
 
 // oomScore is what the server's chance to be killed first, when the machine
@@ -88,6 +90,9 @@ func inside() {
 func prepare() error {
 	if err := os.WriteFile("/proc/self/oom_score_adj", []byte(strconv.Itoa(oomScore)), 0); err != nil {
 		return fmt.Errorf("raising the score for the out-of-memory killer: %w", err)
+	}
+	if err := coredump.Empty("self"); err != nil {
+		return fmt.Errorf("leaving its memory out of core dumps: %w", err)
 	}
 	// From here on nobody else can look into this process, and it itself
 	// cannot write to its own /proc.
