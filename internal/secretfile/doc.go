@@ -3,3 +3,6 @@
 // file, which has no place beside the one at which the server sees the file.
 // When the last mount namespace that shows it is gone, so is the file.
 package secretfile
+
+// Largest is how many bytes a file has at most.
+const Largest = 1 << 20

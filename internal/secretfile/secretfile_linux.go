@@ -16,28 +16,40 @@ const Attributes = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_
 const Name = "secret"
 
 // New makes a file system in memory with one file, of mode 0400, which belongs
-// to a user, and returns the descriptor of its mount, which has no place yet.
-func New(content []byte, uid, gid int) (int, error) {
-	options := [][2]string{{"mode", "700"}, {"size", strconv.Itoa(len(content) + 1<<12)}, {"nr_inodes", "4"}}
+// to a user, and returns the descriptor of its mount, which has no place yet, and
+// the file, for [Rewrite].
+func New(content []byte, uid, gid int) (int, *os.File, error) {
+	options := [][2]string{{"mode", "700"}, {"size", strconv.Itoa(Largest)}, {"nr_inodes", "4"}}
 	// Memory that is never written to a swap, where the kernel can promise that.
 	fd, err := mount(append(options, [2]string{"noswap"}))
 	if err != nil {
 		fd, err = mount(options)
 	}
 	if err != nil {
-		return -1, fmt.Errorf("making a file system in memory: %w", err)
+		return -1, nil, fmt.Errorf("making a file system in memory: %w", err)
 	}
+	var f *os.File
 	file, err := unix.Openat(fd, Name, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_CLOEXEC, 0o400)
 	if err == nil {
-		f := os.NewFile(uintptr(file), Name)
+		f = os.NewFile(uintptr(file), Name)
 		_, err = f.Write(content)
-		err = errors.Join(err, f.Chown(uid, gid), f.Chmod(0o400), f.Close())
+		err = errors.Join(err, f.Chown(uid, gid), f.Chmod(0o400))
 	}
 	if err != nil {
+		_ = f.Close() // of nil too
 		_ = unix.Close(fd)
-		return -1, fmt.Errorf("making a file in memory: %w", err)
+		return -1, nil, fmt.Errorf("making a file in memory: %w", err)
 	}
-	return fd, nil
+	return fd, f, nil
+}
+
+// Rewrite gives a file another content, for all who see it. Who reads it in
+// several pieces meanwhile may get some of both.
+func Rewrite(f *os.File, content []byte) error {
+	if _, err := f.WriteAt(content, 0); err != nil {
+		return err
+	}
+	return f.Truncate(int64(len(content)))
 }
 
 // Clone returns the descriptor of a mount, without a place, of the file alone,

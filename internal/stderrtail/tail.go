@@ -16,6 +16,7 @@ import (
 	"cmp"
 	"errors"
 	"io"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -34,17 +35,28 @@ const (
 // Tail keeps the last lines that a server wrote: 20, of at most 4 KiB each. It
 // is safe for concurrent use.
 type Tail struct {
-	redact *strings.Replacer
-	log    func(line string)
+	log func(line string)
 
-	mu    sync.Mutex
-	lines []string
+	mu     sync.Mutex
+	hidden []secrets.Value
+	redact *strings.Replacer
+	lines  []string
 }
 
 // New returns a Tail that redacts the values of env. log, which may be nil,
 // gets every line as it is kept; it must return fast.
 func New(env map[string]secrets.Value, log func(line string)) *Tail {
-	return &Tail{redact: redactor(env), log: log}
+	t := &Tail{log: log, hidden: slices.Collect(maps.Values(env))}
+	t.redact = redactor(t.hidden)
+	return t
+}
+
+// Hide redacts another value from now on.
+func (t *Tail) Hide(v secrets.Value) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.hidden = append(t.hidden, v)
+	t.redact = redactor(t.hidden)
 }
 
 // Read reads to the end of r. Several may read at once.
@@ -67,7 +79,10 @@ func (t *Tail) add(line string) {
 	if line == "" {
 		return
 	}
-	line = t.redact.Replace(strings.ToValidUTF8(line, "\uFFFD"))
+	t.mu.Lock()
+	redact := t.redact
+	t.mu.Unlock()
+	line = redact.Replace(strings.ToValidUTF8(line, "\uFFFD"))
 	if len(line) > keptBytes {
 		line = strings.ToValidUTF8(line[:keptBytes], "") + "…"
 	}
@@ -96,7 +111,7 @@ const shortestPlain = 8
 var reference = regexp.MustCompile(`\$\{[^}]*\}`)
 
 // redactor replaces the values of an environment in what a server prints.
-func redactor(env map[string]secrets.Value) *strings.Replacer {
+func redactor(env []secrets.Value) *strings.Replacer {
 	var hidden []string
 	hide := func(s string, least int) {
 		for line := range strings.SplitSeq(s, "\n") { // the output is read by line

@@ -75,8 +75,8 @@
 // memory that has no other place: mode 0400, of the server's user, read-only;
 // nothing of it is in containerd, on a disk or among the mounts of the host, and
 // it is gone with the container. In a class with a kernel of its own no such
-// file can be made, and it is refused. A file is as of the start: a secret that
-// was rotated needs another instance.
+// file can be made, and it is refused. When the secret is rotated, the file is
+// written anew within a minute, in place. There are no core dumps.
 //
 // A server with a secret that is bound to hosts trusts the authority of its
 // gate, which is for the names of those hosts alone, beside those of its image:

@@ -54,6 +54,7 @@ type instance struct {
 	ns         *netns.NS
 	gate       *egress.Gate
 	set        *inject.Set // what it is given of secrets
+	files      []*os.File  // of its secrets, in the order of the set
 	pipes      *pipes
 	conn       conn
 	tail       *stderrtail.Tail
@@ -138,8 +139,11 @@ func (i *instance) watch() {
 	}
 	gone := make(chan struct{})
 	reading.Go(func() { i.outlive(gone) })
+	running, ended := context.WithCancel(context.Background())
+	reading.Go(func() { i.refresh(running) })
 	end := i.await()
 	close(gone)
+	ended()
 	if !end.lost {
 		i.measureOOM()
 	}
@@ -337,6 +341,9 @@ func (i *instance) clear(force bool) {
 	}
 	if i.pipes != nil {
 		i.pipes.close()
+	}
+	for _, f := range i.files {
+		_ = f.Close()
 	}
 	if i.leaveGroup != nil {
 		i.leaveGroup()

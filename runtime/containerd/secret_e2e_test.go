@@ -137,3 +137,13 @@ func TestNodeAsItComes(t *testing.T) {
 		}
 	}
 }
+
+func TestRotation(t *testing.T) {
+	r := newRuntime(t, bed.Containerd(t), nil)
+	injecttest.RunRotation(t, func(change func(*runtime.Spec)) runtime.Instance {
+		spec := probe(t)
+		spec.Command = []string{"/server", "init", "/server", runtimetest.ProbeArg}
+		change(&spec)
+		return start(t, r, spec)
+	})
+}

@@ -1,6 +1,7 @@
 package containerd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -45,9 +46,11 @@ func (i *instance) showFiles(files []inject.File, u user) error {
 	return onLostThread(func() error {
 		return enter(ns, func() error {
 			for _, f := range files {
-				if err := showFile(root, f, u); err != nil {
+				file, err := showFile(root, f, u)
+				if err != nil {
 					return fmt.Errorf("the file %s of a secret: %w", f.Path, err)
 				}
+				i.files = append(i.files, file)
 			}
 			return nil
 		})
@@ -86,8 +89,16 @@ func enter(ns int, f func() error) error {
 	return f()
 }
 
-// showFile mounts one file over its place.
-func showFile(root int, f inject.File, u user) (err error) {
+// refresh rewrites the files of secrets that were rotated.
+func (i *instance) refresh(ctx context.Context) {
+	i.set.Refresh(ctx, func(n int, f inject.File) error {
+		i.tail.Hide(f.Content)
+		return secretfile.Rewrite(i.files[n], []byte(f.Content.Reveal()))
+	})
+}
+
+// showFile mounts one file over its place, and returns it.
+func showFile(root int, f inject.File, u user) (file *os.File, err error) {
 	open := func(at int, p string, flags uint64) (int, error) {
 		fd, err := unix.Openat2(at, p, &unix.OpenHow{Flags: flags | unix.O_PATH | unix.O_CLOEXEC, Resolve: inRoot})
 		return fd, os.NewSyscallError("openat2", err)
@@ -97,27 +108,32 @@ func showFile(root int, f inject.File, u user) (err error) {
 	}
 	target, err := open(root, f.Path, 0)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer unix.Close(target)
-	fd, err := secretfile.New([]byte(f.Content.Reveal()), int(u.uid), int(u.gid))
+	fd, file, err := secretfile.New([]byte(f.Content.Reveal()), int(u.uid), int(u.gid))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer unix.Close(fd)
+	defer func() {
+		if err != nil {
+			_ = file.Close()
+		}
+	}()
 	// The file system needs a place while its file is taken out of it.
 	dev, err := open(root, "/dev", unix.O_DIRECTORY)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer unix.Close(dev)
 	shm, err := open(root, "/dev/shm", unix.O_DIRECTORY)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer unix.Close(shm)
 	if err := move(fd, shm); err != nil {
-		return err
+		return nil, err
 	}
 	defer func() {
 		e := unix.Fchdir(dev)
@@ -128,8 +144,8 @@ func showFile(root int, f inject.File, u user) (err error) {
 	}()
 	own, err := secretfile.Clone(fd)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer unix.Close(own)
-	return move(own, target)
+	return file, move(own, target)
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/secretfile"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
 	"github.com/gatehouse-mcp/gatehouse/runtime/egress"
 	"github.com/gatehouse-mcp/gatehouse/secrets"
@@ -20,8 +21,8 @@ import (
 const (
 	shortest = 8       // bytes of what is bound to a host; less cannot be told from other text
 	longest  = 4 << 10 // and of what is bound to a host
-	largest  = 1 << 20 // of a file
-	history  = 8       // values of one secret that are looked for in responses
+	largest  = secretfile.Largest
+	history  = 8 // values of one secret that are looked for in responses
 )
 
 // Set is what one instance is given. It is safe for concurrent use.
@@ -42,6 +43,8 @@ type File struct {
 	Path    string
 	Content secrets.Value
 	Secret  bool // the content is a secret, not a placeholder
+
+	use runtime.SecretUse
 }
 
 // bound is a secret that is bound to hosts.
@@ -99,7 +102,7 @@ func New(ctx context.Context, spec runtime.Spec, tell func(runtime.Injection)) (
 // environment, a placeholder itself.
 func (s *Set) give(u runtime.SecretUse, env string, content secrets.Value, secret bool) {
 	if u.File != "" {
-		s.files = append(s.files, File{u.File, content, secret})
+		s.files = append(s.files, File{u.File, content, secret, u})
 	} else if secret {
 		env = content.Reveal() // such a Spec did not come by way of runtime.Of
 	}

@@ -100,8 +100,8 @@
 // a file system of its own that no swap gets (Linux 6.3, and root), mode 0400,
 // and belongs to the server's user; its folder is made, unless it lies in what
 // is shown of the system or of an image, where the file must be there already.
-// Below /run, which is none of an image's then, there is always room. A file
-// is as of the start: a secret that was rotated needs another instance.
+// Below /run, which is none of an image's then, there is always room. When the
+// secret is rotated, the file is written anew within a minute, in place.
 //
 // A server with a secret that is bound to hosts also trusts the authority of
 // its gate, which is for the names of those hosts alone: the file of the
@@ -112,7 +112,8 @@
 // alone. Programs with a store of their own, such as Java's, must be told by
 // other means.
 //
-// There are no core dumps, not even for a program that core_pattern names.
+// There are no core dumps, not even for a program that core_pattern names; one
+// that goes to a socket has no memory in it.
 //
 // # Volumes
 //

@@ -3,7 +3,6 @@ package sandbox
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"os/signal"
@@ -46,8 +45,6 @@ func inside() {
 	if in.Decode(&o) != nil {
 		return // the gateway is gone
 	}
-	rest := in.Buffered() // what came after the order: nothing but a newline
-	_, _ = io.Copy(io.Discard, rest)
 	pid, err := o.execute()
 	if err != nil {
 		_ = reports.Encode(report{Error: err.Error()})
@@ -56,15 +53,19 @@ func inside() {
 	// The pipes are the server's own: they must end when it does.
 	silence()
 	_ = reports.Encode(report{Started: true})
+	files := o.files
 	o = order{}
 	debug.FreeOSMemory()
 	go func() {
-		told := make([]byte, 1)
 		for {
-			if n, err := orders.Read(told); err != nil {
+			var t telling
+			switch err := in.Decode(&t); {
+			case err != nil:
 				syscall.Exit(1) // the gateway is gone
-			} else if n == 1 && told[0] == tellAsk {
+			case t.Ask:
 				_ = unix.Kill(-pid, unix.SIGTERM)
+			case t.File > 0:
+				_ = t.rewrite(files)
 			}
 		}
 	}()
@@ -107,7 +108,7 @@ func prepare() error {
 
 // execute builds the sandbox and starts the server in it.
 func (o *order) execute() (pid int, err error) {
-	if err := buildRoot(o.Steps, o.UID, o.GID); err != nil {
+	if o.files, err = buildRoot(o.Steps, o.UID, o.GID); err != nil {
 		return 0, fmt.Errorf("building the root: %w", err)
 	}
 	if err := unix.Sethostname([]byte(hostname)); err != nil {

@@ -19,7 +19,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/internal/stderrtail"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
 	"github.com/gatehouse-mcp/gatehouse/runtime/egress"
-	"github.com/gatehouse-mcp/gatehouse/secrets"
+	"github.com/gatehouse-mcp/gatehouse/runtime/inject"
 	"github.com/gatehouse-mcp/gatehouse/transport"
 )
 
@@ -40,10 +40,11 @@ type instance struct {
 
 	process *os.Process // process 1: everything ends with it
 	reports *json.Decoder
-	tell    *os.File // ends with the gateway
+	tell    *os.File   // ends with the gateway
+	saying  sync.Mutex // of those who write to it
 	hear    *os.File
-	stdin   *os.File                 // our end
-	hidden  map[string]secrets.Value // beside those of the environment
+	stdin   *os.File    // our end
+	set     *inject.Set // what it is given of secrets
 	stderr  *stderrtail.Tail
 	conn    conn
 
@@ -82,8 +83,9 @@ func (i *instance) connect(ctx context.Context, stdout, stderr *os.File) error {
 			log.LogAttrs(context.Background(), slog.LevelDebug, "output of a server", slog.String("server", i.spec.Name), slog.String("line", line))
 		}
 	}
-	maps.Copy(i.hidden, i.spec.Env)
-	i.stderr = stderrtail.New(i.hidden, logLine)
+	hidden := i.set.Hidden()
+	maps.Copy(hidden, i.spec.Env)
+	i.stderr = stderrtail.New(hidden, logLine)
 	fail := func(err error) error {
 		closeAll([]*os.File{stdout, stderr, i.stdin, i.tell, i.hear})
 		_ = i.process.Kill()
@@ -151,6 +153,7 @@ func (i *instance) watch(printed []*os.File) {
 			_ = i.process.Kill()
 		}
 	})
+	reading.Go(func() { i.set.Refresh(running, i.rewrite) })
 	e := i.await()
 	close(gone)
 	ended()
@@ -226,6 +229,19 @@ func (i *instance) await() runtime.Exit {
 	return e
 }
 
+// say tells process 1 something.
+func (i *instance) say(t telling) error {
+	b, err := json.Marshal(t)
+	if err != nil {
+		return err
+	}
+	defer clear(b)
+	i.saying.Lock()
+	defer i.saying.Unlock()
+	_, err = i.tell.Write(append(b, '\n'))
+	return err
+}
+
 // reason looks at what else is known of the end.
 func (i *instance) reason(e runtime.Exit) runtime.Exit {
 	e.Stderr = i.stderr.Last()
@@ -275,7 +291,7 @@ func (i *instance) Stop(ctx context.Context) error {
 		return nil
 	}
 	if ctx.Err() == nil {
-		_, _ = i.tell.Write([]byte{tellAsk}) // who is gone needs no telling
+		_ = i.say(telling{Ask: true}) // who is gone needs no telling
 		if await.Within(ctx, i.ended, askGrace) {
 			return nil
 		}

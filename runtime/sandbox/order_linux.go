@@ -31,6 +31,7 @@ type order struct {
 	set    *inject.Set                  // what the server is given of secrets
 	trusts func(authority []byte) error // has it trust its gate
 	image  *os.File                     // held until the end
+	files  []*os.File                   // of secrets, in process 1
 
 	UID, GID int
 	Root     bool   // it has the rights of root, not of a user namespace
@@ -51,5 +52,10 @@ type report struct {
 	Signal  int `json:",omitempty"`
 }
 
-// tellAsk asks the server to end. The end of the pipe ends everything.
-const tellAsk = 'a'
+// telling is what process 1 is told later: to ask the server to end, or to
+// rewrite a file of a secret. The end of the pipe ends everything.
+type telling struct {
+	Ask     bool   `json:",omitempty"`
+	File    int    `json:",omitempty"` // counted from 1
+	Content []byte `json:",omitempty"`
+}

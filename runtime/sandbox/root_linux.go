@@ -34,49 +34,50 @@ type root struct {
 	fd   int // of the tmpfs
 	proc int // of the new /proc, before it has its place
 
-	uid, gid int // of the server
+	uid, gid int        // of the server
+	secrets  []*os.File // of the steps so far
 }
 
 // buildRoot builds the root and makes it that of this process. It is called
-// in a mount namespace of its own, of which nothing reaches the host.
-func buildRoot(steps []step, uid, gid int) error {
+// in a mount namespace of its own, of which nothing reaches the host, and
+// returns the files of secrets.
+func buildRoot(steps []step, uid, gid int) (secrets []*os.File, err error) {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("cutting the mounts off from the host's: %w", err)
+		return nil, fmt.Errorf("cutting the mounts off from the host's: %w", err)
 	}
 	unix.Umask(0)
 	r := root{uid: uid, gid: gid}
-	var err error
 	// The kernel gives a new /proc only to who sees the old one.
 	if r.proc, err = hostmount.New("proc", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC); err != nil {
-		return fmt.Errorf("mounting /proc: %w", err)
+		return nil, fmt.Errorf("mounting /proc: %w", err)
 	}
 	if r.fd, err = hostmount.New("tmpfs", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV, "mode", "755", "size", "4m", "nr_inodes", "4096"); err != nil {
-		return fmt.Errorf("mounting the root: %w", err)
+		return nil, fmt.Errorf("mounting the root: %w", err)
 	}
 	// It needs a place until it is the root; nothing of /proc is mounted.
 	if err := unix.MoveMount(r.fd, "", unix.AT_FDCWD, "/proc", unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
-		return fmt.Errorf("placing the root: %w", err)
+		return nil, fmt.Errorf("placing the root: %w", err)
 	}
 	for _, s := range steps {
 		if err := r.take(s); err != nil {
-			return fmt.Errorf("%s: %w", s.Target, err)
+			return nil, fmt.Errorf("%s: %w", s.Target, err)
 		}
 	}
 	if err := setattr(r.fd, "", unix.AT_EMPTY_PATH, unix.MOUNT_ATTR_RDONLY); err != nil {
-		return fmt.Errorf("making the root read-only: %w", err)
+		return nil, fmt.Errorf("making the root read-only: %w", err)
 	}
 	if err := unix.Fchdir(r.fd); err != nil {
-		return err
+		return nil, err
 	}
 	// The old root ends up on top of the new one, see pivot_root(2).
 	if err := unix.PivotRoot(".", "."); err != nil {
-		return fmt.Errorf("changing the root: %w", err)
+		return nil, fmt.Errorf("changing the root: %w", err)
 	}
 	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
-		return fmt.Errorf("leaving the old root: %w", err)
+		return nil, fmt.Errorf("leaving the old root: %w", err)
 	}
 	_ = unix.Close(r.fd)
-	return unix.Chdir("/")
+	return r.secrets, unix.Chdir("/")
 }
 
 // take takes one step.

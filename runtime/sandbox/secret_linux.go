@@ -3,10 +3,12 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/gatehouse-mcp/gatehouse/internal/secretfile"
+	"github.com/gatehouse-mcp/gatehouse/runtime/inject"
 )
 
 // planSecrets plans the files of secrets.
@@ -44,10 +46,11 @@ const (
 // secret shows a file in memory that the server's user alone can read. Its file
 // system has no other place.
 func (r *root) secret(s step) (err error) {
-	fd, err := secretfile.New(s.Content, r.uid, r.gid)
+	fd, file, err := secretfile.New(s.Content, r.uid, r.gid)
 	if err != nil {
 		return err
 	}
+	r.secrets = append(r.secrets, file)
 	inside, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0) // place closes the other one
 	if err != nil {
 		_ = unix.Close(fd)
@@ -66,4 +69,19 @@ func (r *root) secret(s step) (err error) {
 		return err
 	}
 	return r.place(own, s)
+}
+
+// rewrite has process 1 rewrite the file of a secret that was rotated.
+func (i *instance) rewrite(n int, f inject.File) error {
+	i.stderr.Hide(f.Content)
+	return i.say(telling{File: n + 1, Content: []byte(f.Content.Reveal())})
+}
+
+// rewrite does so.
+func (t telling) rewrite(files []*os.File) error {
+	defer clear(t.Content)
+	if t.File > len(files) {
+		return errors.New("there is no such file")
+	}
+	return secretfile.Rewrite(files[t.File-1], t.Content)
 }

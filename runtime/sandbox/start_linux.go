@@ -78,7 +78,7 @@ func (r *Runtime) start(ctx context.Context, spec runtime.Spec) (_ *instance, er
 	if err != nil {
 		return nil, err
 	}
-	i := &instance{r: r, group: group, spec: spec, image: o.image, hidden: o.set.Hidden(), exit: make(chan runtime.Exit, 1), ended: make(chan struct{})}
+	i := &instance{r: r, group: group, spec: spec, image: o.image, set: o.set, exit: make(chan runtime.Exit, 1), ended: make(chan struct{})}
 	if err := i.start(ctx, o); err != nil {
 		i.discard()
 		return nil, err

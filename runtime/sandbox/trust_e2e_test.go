@@ -114,3 +114,11 @@ func TestAuthoritiesOfAnImage(t *testing.T) {
 		t.Errorf("a file in a folder that is read-only: %v", err)
 	}
 }
+
+func TestRotation(t *testing.T) {
+	injecttest.RunRotation(t, func(change func(*runtime.Spec)) runtime.Instance {
+		spec := probe()
+		change(&spec)
+		return started(t, testRuntime(t), spec)
+	})
+}
