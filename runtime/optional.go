@@ -109,11 +109,12 @@ type Connection struct {
 }
 
 // Injection is what became of the placeholder of a secret in requests of an
-// instance. Those that are all alike are told once a second.
+// instance, or of a file of a secret that could not be refreshed. Those that are
+// all alike are told once a second.
 type Injection struct {
 	Server   string
 	Secret   string // its name
-	Target   string // HOST:PORT
+	Target   string // HOST:PORT, or the path of the file
 	Injected bool   // the value took its place
 	Reason   string // why it did not: the placeholder was sent
 	Count    int    // of requests since the last one that was told, this one included

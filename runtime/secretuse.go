@@ -14,7 +14,8 @@ import (
 //   - With Hosts it never has it: Env and File hold a placeholder, and the
 //     proxy of its network puts the value into its requests to those hosts.
 //   - With File it reads the value in a file of memory, which it alone can
-//     read; Env, if named, holds the path of that file, as *_FILE variables do.
+//     read, and which is rewritten within a minute when the value has changed;
+//     Env, if named, holds the path of that file, as *_FILE variables do.
 //   - With Env alone the value is in its environment, as if it stood in
 //     [Spec.Env], and in the records of what starts it.
 type SecretUse struct {

@@ -25,19 +25,31 @@
 // put back to their placeholders: as they are, in base64 of either alphabet, in
 // hex, and with escapes of URLs, JSON, HTML, quoted-printable and UTF-16, so
 // that an echo does not give them away. So are values that were in use before,
-// and what each reference in a value stands for. Bodies flow on as they come,
-// less the few bytes that could be the beginning of a match.
+// and what each reference in a value stands for.
+//
+// A body flows on as it comes, up to the last white space: what follows that
+// could be the beginning of a value, and waits for more. So an event or a line
+// is passed on at once, and so is a message of gRPC; what streams in another
+// form may wait. This depends on the text alone. Neither how much waits nor how
+// long the search takes follows from a part of a value, since a server that
+// sends texts of its own through a bound host could then find it by trying.
 //
 // For that, requests to bound hosts lose Range, and ask for gzip alone; partial
 // content, another encoding, and connections that turn into another protocol,
 // such as WebSocket, are refused.
+//
+// # Files
+//
+// The files of secrets that are not bound to hosts hold them. [Set.Refresh] has
+// those rewritten whose secrets were rotated.
 //
 // # What it does not hold
 //
 // A bound host that gives a value back in a form of another kind does give it
 // away: encrypted, compressed within a file, or in pieces that the request
 // chooses. So does one that sends it to somebody else. Bind to hosts, methods
-// and paths that have no such service, and allow no other port of the host,
-// since what is said on it is not read. Values under eight bytes cannot be told
-// from other text, and are refused.
+// and paths that have no such service, and allow no other way to it, since what
+// is said on that is not read: another port, its address, or another name of the
+// same machines. Values under eight bytes cannot be told from other text, and
+// are refused.
 package inject
