@@ -31,7 +31,10 @@ func (s *Set) request(r *http.Request) error {
 			continue
 		}
 		watched = true
-		v, err := s.resolve(r.Context(), b)
+		v, found, err := s.resolve(r.Context(), b)
+		if err == nil && !found {
+			err = fmt.Errorf("secret %s is missing now", b.use.Name)
+		}
 		if err != nil {
 			s.told(b, r, false, err.Error())
 			return fmt.Errorf("secret %s cannot be used now; the operator of the gateway was told why", b.use.Name)

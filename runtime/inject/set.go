@@ -64,14 +64,14 @@ func New(ctx context.Context, spec runtime.Spec, tell func(runtime.Injection)) (
 		forms: make(chan struct{}, 8),
 	}
 	for _, u := range spec.Secrets {
-		v, found, err := u.Resolve(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if !found {
-			continue
-		}
 		if len(u.Hosts) == 0 {
+			v, found, err := u.Resolve(ctx)
+			if err != nil {
+				return nil, err
+			}
+			if !found {
+				continue
+			}
 			if len(v.Reveal()) > largest {
 				return nil, fmt.Errorf("secret %s has more than %d bytes", u.Name, largest)
 			}
@@ -86,12 +86,18 @@ func New(ctx context.Context, spec runtime.Spec, tell func(runtime.Injection)) (
 			}
 			b.places = append(b.places, p)
 		}
+		var err error
 		if b.placeholder, err = placeholder(u.Placeholder); err != nil {
 			return nil, fmt.Errorf("secret %s: %w", u.Name, err)
 		}
 		s.bound = append(s.bound, b)
-		if _, err := s.resolve(ctx, b); err != nil {
+		_, found, err := s.resolve(ctx, b)
+		if err != nil {
 			return nil, err
+		}
+		if !found {
+			s.bound = s.bound[:len(s.bound)-1]
+			continue
 		}
 		s.give(u, b.placeholder, secrets.Plain(b.placeholder), false)
 	}
@@ -166,30 +172,31 @@ func (s *Set) Attach(a *egress.Attachment) {
 }
 
 // resolve returns the value of a bound secret now, and has it looked for in
-// responses from now on. The error holds nothing of a provider's.
-func (s *Set) resolve(ctx context.Context, b *bound) (string, error) {
-	rec := &recorder{p: b.use.Source}
-	v, err := b.use.Value.Resolve(secrets.WithKey(ctx, b.use.Name), rec)
-	if err != nil {
-		return "", fmt.Errorf("secret %s cannot be resolved now: %w", b.use.Name, err)
+// responses from now on. found is as that of [runtime.SecretUse.Resolve].
+func (s *Set) resolve(ctx context.Context, b *bound) (value string, found bool, err error) {
+	rec, u := &recorder{p: b.use.Source}, b.use
+	u.Source = rec
+	v, found, err := u.Resolve(ctx)
+	if err != nil || !found {
+		return "", false, err
 	}
-	value := v.Reveal()
+	value = v.Reveal()
 	all := append(rec.got, value)
 	for _, one := range all {
 		switch {
 		case len(one) < shortest:
-			return "", fmt.Errorf("secret %s cannot be bound to hosts: it, or a part of it, has fewer than %d bytes, and could not be found in what the hosts answer", b.use.Name, shortest)
+			return "", false, fmt.Errorf("secret %s cannot be bound to hosts: it, or a part of it, has fewer than %d bytes, and could not be found in what the hosts answer", b.use.Name, shortest)
 		case len(one) > longest:
-			return "", fmt.Errorf("secret %s cannot be bound to hosts: it has more than %d bytes", b.use.Name, longest)
+			return "", false, fmt.Errorf("secret %s cannot be bound to hosts: it has more than %d bytes", b.use.Name, longest)
 		}
 	}
 	for _, p := range b.places {
 		if p.header != "" && !fitsHeader(value) {
-			return "", fmt.Errorf("secret %s cannot stand in the header %s: it has a character that is not allowed there, such as the end of a line", b.use.Name, p.header)
+			return "", false, fmt.Errorf("secret %s cannot stand in the header %s: it has a character that is not allowed there, such as the end of a line", b.use.Name, p.header)
 		}
 	}
 	s.remember(b, all)
-	return value, nil
+	return value, true, nil
 }
 
 // recorder keeps what was resolved.
