@@ -20,6 +20,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -40,6 +41,7 @@ type Service struct {
 	got    []string // what the host saw as Authorization
 	stored string
 	told   []runtime.Injection
+	conns  []runtime.Connection
 	secret string
 }
 
@@ -71,6 +73,11 @@ func NewService(t testing.TB) *Service {
 	pool.AppendCertsFromPEM(roots)
 	var err error
 	s.Proxy, err = egress.New(&egress.Options{
+		Events: runtime.Events{Connection: func(c runtime.Connection) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.conns = append(s.conns, c)
+		}},
 		Roots: pool,
 		Resolver: egress.ResolverFunc(func(context.Context, string, string) ([]netip.Addr, error) {
 			return []netip.Addr{netip.MustParseAddr("1.2.3.4")}, nil
@@ -202,18 +209,16 @@ func Run(t *testing.T, s *Service, i runtime.Instance, pids func() []int) {
 			t.Errorf("%s got %q", url, got)
 		}
 	}
+	attack(t, s, i, placeholder)
 	s.mu.Lock()
-	told := fmt.Sprintf("%+v", s.told)
+	told := fmt.Sprintf("%+v %+v", s.told, s.conns)
 	s.mu.Unlock()
 	for _, want := range []string{"Target:" + Bound + ":443 Injected:true", "Target:" + Other + ":80 Injected:false Reason:it is not bound to this host", "Target:" + Bound + ":80 Injected:false Reason:the request is not sent over TLS"} {
 		if !strings.Contains(told, want) {
 			t.Errorf("not told: %s; but %s", want, told)
 		}
 	}
-	if strings.Contains(told, s.secret) {
-		t.Error("an event holds the secret")
-	}
-	attack(t, s, i, placeholder)
+	s.gaveNothing(t, "an event", told)
 	heard := traffic()
 	if !bytes.Contains(heard, []byte(placeholder)) || bytes.Contains(heard, []byte(s.secret)) {
 		t.Errorf("of %d bytes of traffic inside, the placeholder is in them: %v, the secret: %v",
@@ -251,6 +256,13 @@ func (s *Service) last() string {
 		return ""
 	}
 	return s.got[len(s.got)-1]
+}
+
+// Refused tells whether a connection to the host was refused for a reason.
+func (s *Service) Refused(reason string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.conns, func(c runtime.Connection) bool { return strings.Contains(c.Reason, reason) })
 }
 
 // Secret is the credential that the service knows.

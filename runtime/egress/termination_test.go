@@ -177,6 +177,49 @@ func TestTerminationRefusesTheRest(t *testing.T) {
 	}
 }
 
+// TestStreamsOfOtherHosts: each stream of a connection of HTTP/2 must be for the
+// host that the connection is to, also where a certificate would be good for
+// both, and nothing of others is sent over its connections to the target.
+func TestStreamsOfOtherHosts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i, host := range []string{"a.wild.example", "b.wild.example"} {
+		at := fmt.Sprintf("93.184.0.%d", i+1)
+		w.name(host, at)
+		w.serveHTTP(at+":443", host, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			_, _ = fmt.Fprintf(rw, "%s at %s over %s", r.Host, host, r.Proto)
+		}))
+	}
+	g := w.attach(t, Options{}, Attachment{Server: "test", Allow: []string{"*.wild.example:443"}, Terminate: []string{"*.wild.example:443"}})
+	client := through(g, trusting(g))
+	defer client.CloseIdleConnections()
+	for _, tt := range []struct {
+		to, host, want string
+		code           int
+	}{
+		{"a.wild.example", "", "a.wild.example at a.wild.example over HTTP/2.0", 200},
+		{"a.wild.example", "b.wild.example", "this connection is for a.wild.example:443 alone", 421},
+		{"a.wild.example", "evil.example", "this connection is for a.wild.example:443 alone", 421},
+		{"a.wild.example", "A.WILD.example.", "at a.wild.example", 200},
+		{"b.wild.example", "", "b.wild.example at b.wild.example over HTTP/2.0", 200},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+tt.to+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = tt.host
+		resp, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _ := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if resp.StatusCode != tt.code || resp.ProtoMajor != 2 || !strings.Contains(string(b), tt.want) {
+			t.Errorf("%q on a connection to %s: %s %s", tt.host, tt.to, resp.Status, b)
+		}
+	}
+}
+
 // TestTerminationChecksTheTarget has targets that are not who they say.
 func TestTerminationChecksTheTarget(t *testing.T) {
 	t.Parallel()
@@ -313,7 +356,7 @@ func TestTargetsOwnWords(t *testing.T) {
 		}
 		auth := r.Header.Get("Authorization")
 		if r.URL.Path == "/early" {
-			_, _ = fmt.Fprintf(s, "HTTP/1.1 103 Early Hints\r\nX-Early: %s\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", auth)
+			_, _ = fmt.Fprintf(s, "HTTP/1.1 103 Early Hints\r\nX-Early: %s\r\n\r\nHTTP/1.1 200 %[1]s\r\nContent-Length: 0\r\n\r\n", auth)
 			return
 		}
 		_, _ = fmt.Fprintf(s, "%s is not HTTP\r\n\r\n", auth)

@@ -57,10 +57,13 @@ func TestClientsAsTheyCome(t *testing.T) {
 	for name, text := range map[string]string{
 		"curl":   `curl -sS -H "Authorization: Bearer $TOKEN" ` + url + ` >&2`,
 		"python": `/usr/bin/python3 -c 'import os,urllib.request as u; print(u.urlopen(u.Request("` + url + `", headers={"Authorization": "Bearer "+os.environ["TOKEN"]})).read().decode())' >&2`,
-		"node":   `/usr/bin/node -e 'require("https").get("` + url + `", {headers: {Authorization: "Bearer "+process.env.TOKEN}}, r => { r.on("data", d => process.stderr.write(d)) }).on("error", console.error)'`,
+		// As Python does by itself from 3.13 on.
+		"python, strict": `/usr/bin/python3 -c 'import os,ssl,urllib.request as u; c=ssl.create_default_context(); c.verify_flags|=ssl.VERIFY_X509_STRICT; print(u.urlopen(u.Request("` + url + `", headers={"Authorization": "Bearer "+os.environ["TOKEN"]}), context=c).read().decode())' >&2`,
+		"openssl":        `printf 'GET /echo HTTP/1.1\r\nHost: ` + injecttest.Bound + `\r\nConnection: close\r\nAuthorization: Bearer %s\r\n\r\n' $TOKEN | /usr/bin/openssl s_client -quiet -x509_strict -verify_return_error -servername ` + injecttest.Bound + ` -connect ` + injecttest.Bound + `:443 >&2`,
+		"node":           `/usr/bin/node -e 'require("https").get("` + url + `", {headers: {Authorization: "Bearer "+process.env.TOKEN}}, r => { r.on("data", d => process.stderr.write(d)) }).on("error", console.error)'`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			program := map[string]string{"curl": "/usr/bin/curl", "python": "/usr/bin/python3", "node": "/usr/bin/node"}[name]
+			program := map[string]string{"curl": "/usr/bin/curl", "python": "/usr/bin/python3", "python, strict": "/usr/bin/python3", "openssl": "/usr/bin/openssl", "node": "/usr/bin/node"}[name]
 			if _, err := exec.LookPath(program); err != nil {
 				t.Skipf("SKIPPED: %v", err)
 			}
@@ -71,7 +74,7 @@ func TestClientsAsTheyCome(t *testing.T) {
 		})
 	}
 	e := script(t, r, `curl -sS --pinnedpubkey sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA= `+url+` >&2; sleep 0.2`, s.Use)
-	if !strings.Contains(strings.Join(e.Stderr, " "), "pinned") || s.Served() {
+	if !strings.Contains(strings.Join(e.Stderr, " "), "pinned") || s.Served() || !s.Refused("it pins certificates") {
 		t.Errorf("a client that pins got %q", e.Stderr)
 	}
 }
