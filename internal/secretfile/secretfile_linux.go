@@ -7,6 +7,8 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/hostmount"
 )
 
 // Attributes are those of the mount of a file.
@@ -19,11 +21,12 @@ const Name = "secret"
 // to a user, and returns the descriptor of its mount, which has no place yet, and
 // the file, for [Rewrite].
 func New(content []byte, uid, gid int) (int, *os.File, error) {
-	options := [][2]string{{"mode", "700"}, {"size", strconv.Itoa(Largest)}, {"nr_inodes", "4"}}
+	const attributes = unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC
+	options := []string{"mode", "700", "size", strconv.Itoa(Largest), "nr_inodes", "4"}
 	// Memory that is never written to a swap, where the kernel can promise that.
-	fd, err := mount(append(options, [2]string{"noswap"}))
+	fd, err := hostmount.New("tmpfs", attributes, append(options, "noswap", "")...)
 	if err != nil {
-		fd, err = mount(options)
+		fd, err = hostmount.New("tmpfs", attributes, options...)
 	}
 	if err != nil {
 		return -1, nil, fmt.Errorf("making a file system in memory: %w", err)
@@ -69,27 +72,4 @@ func Clone(fd int) (int, error) {
 		return -1, os.NewSyscallError("mount_setattr", err)
 	}
 	return own, nil
-}
-
-func mount(options [][2]string) (int, error) {
-	fs, err := unix.Fsopen("tmpfs", unix.FSOPEN_CLOEXEC)
-	if err != nil {
-		return -1, os.NewSyscallError("fsopen", err)
-	}
-	defer unix.Close(fs)
-	for _, o := range options {
-		if o[1] == "" {
-			err = unix.FsconfigSetFlag(fs, o[0])
-		} else {
-			err = unix.FsconfigSetString(fs, o[0], o[1])
-		}
-		if err != nil {
-			return -1, os.NewSyscallError("fsconfig", err)
-		}
-	}
-	if err := unix.FsconfigCreate(fs); err != nil {
-		return -1, os.NewSyscallError("fsconfig", err)
-	}
-	fd, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
-	return fd, os.NewSyscallError("fsmount", err)
 }
