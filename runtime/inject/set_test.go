@@ -413,4 +413,3 @@ func TestPathsReadDifferently(t *testing.T) {
 		}
 	}
 }
-
