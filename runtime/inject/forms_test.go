@@ -144,6 +144,9 @@ func TestEveryForm(t *testing.T) {
 			if !strings.Contains(got, placeholder) {
 				t.Errorf("%s: %q in %q stays: %q", name, v, text, got)
 			}
+			if whole := m.text(text); whole != got {
+				t.Errorf("%s: %q became %q as a whole, and %q in pieces", name, text, whole, got)
+			}
 			if whole := cleaned(m, r, strings.Repeat(text+"\n", 3)); strings.Count(whole, placeholder) != 3 {
 				t.Errorf("%s: three times %q became %q", name, text, whole)
 			}
@@ -195,16 +198,16 @@ func TestNothingToLearn(t *testing.T) {
 		text.WriteString(token(r, r.IntN(3000), symbol))
 		for range r.IntN(30) { // beginnings of the value
 			encode := encoders[names[r.IntN(len(names))]]
-			text.WriteString(encode(token(r, r.IntN(2), " "), v[:r.IntN(8)], token(r, r.IntN(2), "\n {x")))
+			text.WriteString(encode(token(r, r.IntN(2), " "), v[:r.IntN(len(v)-1)], token(r, r.IntN(2), "\n {x")))
 		}
 		in := []byte(text.String())
 		a, used := mine.clean(nil, in, false)
 		if b, n := other.clean(nil, in, false); used != n || !bytes.Equal(a, b) || !bytes.Equal(a, in[:used]) {
 			t.Fatalf("of %q, %d bytes go on with one value, %d with another", in, used, n)
 		}
-		for i, h := 0, mine.heads.scan(); i < len(in); i++ {
+		for i, h := 0, mine.tails.scan(); i < len(in); i++ {
 			if h.read(in[i]) {
-				t.Fatalf("%q is read again at %q, and has less of the value %s than a head", in, in[:i+1], v)
+				t.Fatalf("%q is read again at %q, and has no end of the value %s", in, in[:i+1], v)
 			}
 		}
 	}

@@ -10,11 +10,11 @@ import (
 //
 // Who chooses a text that it cleans, and sees what comes out of it, must not
 // learn a value bit by bit: from how much of the text is held back, or how long
-// the work takes. So both depend on the text, and on the value only where as
-// much of it as heads has was found, which nobody guesses at once.
+// the work takes. So both depend on the text, and on the value only where its
+// end was found, of a length that nobody guesses at once.
 type matcher struct {
 	forms   []form
-	heads   *heads
+	tails   *tails
 	longest int       // bytes of a match
 	white   [256]bool // white space that a form has
 	put     []string  // the placeholders, by owner
@@ -41,7 +41,7 @@ func newMatcher(values [][]string, placeholders []string) *matcher {
 }
 
 func (m *matcher) prepare() {
-	m.heads = newHeads(m.forms)
+	m.tails = newTails(m.forms)
 	for _, f := range m.forms {
 		m.longest = max(m.longest, escaped*len(f.text))
 		for _, c := range []byte(f.text) {
@@ -103,7 +103,7 @@ func (m *matcher) clean(out, in []byte, end bool) (_ []byte, used int) {
 		hold = m.hold(in)
 	}
 	from := 0
-	h := m.heads.scan()
+	h := m.tails.scan()
 	for i := 0; i < len(in); i++ {
 		if !h.read(in[i]) {
 			continue
@@ -125,15 +125,12 @@ func (m *matcher) clean(out, in []byte, end bool) (_ []byte, used int) {
 	return append(out, in[from:hold]...), hold
 }
 
-// farthest is how many bytes before its end a head is looked for.
-const farthest = 512
-
-// first finds the first match whose head ends at a byte. With end set, one that
-// is not complete is none.
+// first finds the first match that has a byte in it, or may have one: with end
+// set, one that is not complete is none.
 func (m *matcher) first(b []byte, at int, end bool) (start, length, owner int, open bool) {
-	for start = max(0, at-farthest); start <= at; start++ {
+	for start = max(0, at-m.longest); start <= at; start++ {
 		length, owner, open = m.match(b[start:])
-		if length > 0 || open && !end {
+		if start+length > at || open && !end {
 			return start, length, owner, open
 		}
 	}

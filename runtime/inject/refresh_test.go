@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,8 +34,16 @@ func TestRefresh(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var wrote []string
-		var fault error
+		var (
+			mu    sync.Mutex
+			wrote []string
+			fault error
+		)
+		failing := func(err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			fault = err
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
@@ -43,6 +52,8 @@ func TestRefresh(t *testing.T) {
 				if s.Files()[n].Path != f.Path {
 					t.Errorf("file %d is %s", n, f.Path)
 				}
+				mu.Lock()
+				defer mu.Unlock()
 				wrote = append(wrote, f.Path+" "+f.Content.Reveal())
 				return fault
 			})
@@ -51,6 +62,8 @@ func TestRefresh(t *testing.T) {
 			t.Helper()
 			time.Sleep(d)
 			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
 			if got := strings.Join(wrote, ", "); got != want {
 				t.Errorf("wrote %q, want %q", got, want)
 			}
@@ -67,10 +80,10 @@ func TestRefresh(t *testing.T) {
 		step(time.Minute, "/a <two>")
 		v.set("A", "")
 		step(time.Minute, "")
-		fault = errors.New("no room")
+		failing(errors.New("no room"))
 		v.set("A", "three")
 		step(11*time.Second, "/a <three>")
-		fault = nil
+		failing(nil)
 		step(11*time.Second, "/a <three>")
 		all := strings.Join(told, "\n")
 		for _, want := range []string{"a/athe file stays as it was: secret a is missing", "a/athe file stays as it was: no room"} {

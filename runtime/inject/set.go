@@ -181,7 +181,10 @@ func (s *Set) resolve(ctx context.Context, b *bound) (value string, found bool, 
 		return "", false, err
 	}
 	value = v.Reveal()
-	all := append(rec.got, value)
+	all := rec.got // without the text between them, which is no secret
+	if len(all) == 0 {
+		all = []string{value}
+	}
 	for _, one := range all {
 		switch {
 		case len(one) < shortest:

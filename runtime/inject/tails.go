@@ -1,10 +1,10 @@
 package inject
 
-// head is how many characters of a form are looked for in text; a form may have
-// fewer.
-const head = 16
+// tail is how many characters of a form are looked for in text: its last ones,
+// since many credentials begin alike. A form may have fewer.
+const tail = 16
 
-// heads finds the beginnings of forms in text, each character escaped or not:
+// tails finds the ends of forms in text, each character escaped or not:
 // what step does for one state, for all at once, a bit for each, so that a byte
 // takes as long whatever the forms are. It finds some that are none: what it
 // finds is read again.
@@ -12,7 +12,7 @@ const head = 16
 // Bit 0 stands for a form that every text is the beginning of. Its states are
 // those that any form can be in, and tell, from the text alone, what is to be
 // worked out.
-type heads struct {
+type tails struct {
 	words                    int
 	literal, short           [256][]uint64 // that a byte is a character of, as it is or behind a backslash
 	high, low                [16][]uint64  // that a hex digit is half a character of
@@ -20,12 +20,12 @@ type heads struct {
 	base64, pairs, mentioned []uint64 // base64 within; hex between two bytes; that have an entity with a name
 }
 
-func newHeads(all []form) *heads {
+func newTails(all []form) *tails {
 	bits := 1
 	for _, f := range all {
-		bits += min(len(f.text), head)
+		bits += min(len(f.text), tail)
 	}
-	h := &heads{words: (bits + 63) / 64}
+	h := &tails{words: (bits + 63) / 64}
 	set := func() []uint64 { return make([]uint64, h.words) }
 	h.start, h.last, h.base64, h.pairs, h.mentioned = set(), set(), set(), set(), set()
 	for i := range h.literal {
@@ -41,8 +41,9 @@ func newHeads(all []form) *heads {
 	}
 	n := 1
 	for _, f := range all {
-		size := min(len(f.text), head)
-		for pos := range size {
+		size := min(len(f.text), tail)
+		for i := range size {
+			pos := len(f.text) - size + i
 			w, b := n/64, uint64(1)<<(n%64)
 			c, alts := f.alternatives(int32(pos))
 			for _, c := range c[:alts] {
@@ -57,14 +58,14 @@ func newHeads(all []form) *heads {
 				}
 			}
 			switch {
-			case pos == 0:
+			case i == 0:
 				h.start[w] |= b
 			case f.kind == base64ish:
 				h.base64[w] |= b
 			case f.kind == hexadecimal && pos%2 == 0:
 				h.pairs[w] |= b
 			}
-			if pos == size-1 {
+			if i == size-1 {
 				h.last[w] |= b
 			}
 			n++
@@ -93,14 +94,14 @@ const (
 
 // scan is a reading of one text.
 type scan struct {
-	h         *heads
+	h         *tails
 	now, next [scans][]uint64
 	busy      bool // a state but the first is not empty
 	number    int  // of an entity, in base
 	base      int
 }
 
-func (h *heads) scan() *scan {
+func (h *tails) scan() *scan {
 	s := &scan{h: h}
 	room := make([]uint64, 2*scans*h.words)
 	for i := range scans {
@@ -133,7 +134,7 @@ func digit(b byte) (int, bool) {
 	return 0, false
 }
 
-// read reads a byte, and reports whether the head of a form ends with it.
+// read reads a byte, and reports whether a form may end with it.
 func (s *scan) read(b byte) bool {
 	introduces := b == '%' || b == '=' || b == '\\' || b == '&'
 	if !s.busy && !introduces {
@@ -143,7 +144,7 @@ func (s *scan) read(b byte) bool {
 }
 
 // stays are those that a byte changes nothing for.
-func (h *heads) stays(b byte) []uint64 {
+func (h *tails) stays(b byte) []uint64 {
 	switch b {
 	case '\r', '\n':
 		return h.base64
