@@ -161,6 +161,9 @@ func Template(text string) Value { return Value{template: text} }
 
 func escape(s string) string { return strings.ReplaceAll(s, "${", "$${") }
 
+// IsZero reports whether v is the zero Value, which nobody has set.
+func (v Value) IsZero() bool { return v.template == "" && v.resolved == nil }
+
 // Refs returns the references of v in order.
 func (v Value) Refs() []Ref {
 	if v.resolved != nil {

@@ -60,10 +60,12 @@ type server struct {
 	Command []string                 `config:"command,one" doc:"The program to start, with or without its arguments."`
 	Args    []string                 `doc:"Arguments after those of command."`
 	Env     map[string]secrets.Value `doc:"The environment of the program; ${NAME} stands for a secret. Nothing else of the gateway's own environment is passed on but PATH and HOME."`
+	Secrets map[string]serverSecret  `doc:"Secrets by name, each given to the server in the strongest form that it can use: hosts, else file, else env."`
 	Dir     string                   `config:"cwd" doc:"Working directory. A relative path starts at the file's folder."`
 
 	URL     string                   `doc:"URL of a remote server."`
 	Headers map[string]secrets.Value `doc:"HTTP headers for the remote server; ${NAME} stands for a secret."`
+	Query   map[string]secrets.Value `doc:"Parameters for the URL of the remote server, which nothing shows; ${NAME} stands for a secret."`
 
 	Image string `doc:"Container image: a reference with a digest, oci:PATH, docker-archive:PATH or containerd:REF."`
 

@@ -50,6 +50,7 @@ type Kinds struct {
 type Remote struct {
 	URL     string
 	Headers map[string]secrets.Value
+	Query   map[string]secrets.Value
 }
 
 // Factory makes drivers of one kind. It is safe for concurrent use.

@@ -61,6 +61,8 @@ type Config struct {
 
 	kinds   *Kinds
 	drivers *drivers
+
+	providers *providers
 }
 
 // Server describes one server of a file.
@@ -73,10 +75,19 @@ type Server struct {
 	Confined string // "no" for a plain process, else the runtime; empty for a URL
 	Instance gateway.Scope
 	Env      map[string]secrets.Value // as it stands in the file, nothing resolved
-	Refs     []secrets.Ref            // the secrets that it needs, in env and headers
+	Refs     []secrets.Ref            // the secrets that it names
+	Uses     []Use                    // what it names them for
 	Disabled bool
 	Line     int
 	Problem  string // why its runtime will not start it on this machine; empty when nothing is known
+}
+
+// Use is a value of a server's entry that holds references.
+type Use struct {
+	Key      string // in the entry, such as env.TOKEN
+	Name     string // what the server knows it by, such as TOKEN
+	Value    secrets.Value
+	Optional bool // the server starts without it
 }
 
 // Kind says what a server is.

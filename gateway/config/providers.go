@@ -72,6 +72,12 @@ func (p *providers) split(ref secrets.Ref) (provider string, rest secrets.Ref) {
 	return envProvider, ref
 }
 
+// Provider tells which provider of the file a reference leads to, and what that
+// one gets of it.
+func (c *Config) Provider(ref secrets.Ref) (name string, rest secrets.Ref) {
+	return c.providers.split(ref)
+}
+
 // secrets makes the providers and joins them to one that resolves what the
 // file names, and nothing else.
 func (l *loader) secrets(n node) *providers {

@@ -39,7 +39,7 @@ func (l *loader) sections(f *file, cfg *Config) {
 		}
 	}
 	p := l.secrets(node(f.Secrets))
-	cfg.Options.Secrets, cfg.Secrets = p, p.plain
+	cfg.Options.Secrets, cfg.Secrets, cfg.providers = p, p.plain, p
 }
 
 func (l *loader) items(n node) []node {

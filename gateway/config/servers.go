@@ -129,7 +129,9 @@ func (s *serverLoader) add(name string, n node, f *server) {
 	if f.Instance == "" {
 		f.Instance = string(gateway.PerSession)
 	}
-	d := Server{Name: name, Prefix: gateway.Prefix(name), Instance: gateway.Scope(f.Instance), Disabled: f.Disabled, Line: n.Line(), Env: f.Env, Refs: refs(f)}
+	s.settleSecrets(n.Get("secrets"), f.Secrets)
+	used := uses(f)
+	d := Server{Name: name, Prefix: gateway.Prefix(name), Instance: gateway.Scope(f.Instance), Disabled: f.Disabled, Line: n.Line(), Env: f.Env, Refs: refs(used), Uses: used}
 	failed := s.dec.Failed()
 	launcher := s.launcher(n, f, &d)
 	if !f.Disabled {
@@ -179,7 +181,7 @@ func (s *serverLoader) launcher(n node, f *server, d *Server) runtime.Launcher {
 		}
 		return nil
 	}
-	s.exclude(n, has, "is for url servers", "headers")
+	s.exclude(n, has, "is for url servers", "headers", "query")
 	if f.Type != "" && !local(f.Type) {
 		s.dec.Fault(first(n, typeKeys), "%q needs a url", f.Type)
 	}
@@ -193,6 +195,7 @@ func (s *serverLoader) launcher(n node, f *server, d *Server) runtime.Launcher {
 	}
 	spec := runtime.Spec{
 		Name: d.Name, Image: f.Image, Command: f.Command, Args: f.Args, Env: f.Env, Dir: f.Dir, MaxLine: f.MaxLine,
+		Secrets: secretUses(f.Secrets),
 	}
 	for name := range f.Env {
 		if name == "" || strings.ContainsAny(name, "=\x00") {
@@ -210,6 +213,7 @@ func (s *serverLoader) launcher(n node, f *server, d *Server) runtime.Launcher {
 		s.confine(n, &f.confinement, &spec)
 		return s.confined(n, d, spec)
 	}
+	s.plainSecrets(n.Get("secrets"), f.Secrets)
 	if s.kinds.Plain == "" || s.kinds.Runtimes[s.kinds.Plain] == nil {
 		s.dec.Fault(n.Get("command"), "this program starts no commands")
 		return nil
@@ -250,13 +254,13 @@ func (s *serverLoader) exclude(n node, has map[string]bool, why string, keys ...
 
 func (s *serverLoader) remote(n node, f *server, d *Server, has map[string]bool) runtime.Launcher {
 	d.Kind = URL
-	s.exclude(n, has, "is for command and image servers", append([]string{"args", "env", "cwd", "maxLine", "confine", "warm"}, confinedKeys...)...)
+	s.exclude(n, has, "is for command and image servers", append([]string{"args", "env", "secrets", "cwd", "maxLine", "confine", "warm"}, confinedKeys...)...)
 	at := first(n, []string{"url", "serverUrl", "httpUrl"})
 	if local(f.Type) {
 		s.dec.Fault(first(n, typeKeys), "%q needs a command, but a url stands here", f.Type)
 	}
 	if strings.Contains(f.URL, "${") {
-		s.dec.Fault(at, "references stand in headers and env alone: a URL is shown in logs")
+		s.dec.Fault(at, "a URL is shown in logs: put references into headers or query")
 		return nil
 	}
 	if msg := checkURL(f.URL); msg != "" {
@@ -272,7 +276,7 @@ func (s *serverLoader) remote(n node, f *server, d *Server, has map[string]bool)
 		return nil
 	}
 	l, err := s.drivers.get("server "+d.Name+" "+n.Digest(), func() (any, error) {
-		return s.kinds.Remote(Remote{URL: f.URL, Headers: f.Headers})
+		return s.kinds.Remote(Remote{URL: f.URL, Headers: f.Headers, Query: f.Query})
 	})
 	if err != nil {
 		s.dec.Fault(n, "%v", err)
@@ -308,14 +312,32 @@ func list(names []string) string {
 	return strings.Join(names, ", ")
 }
 
+// uses are the values of an entry that hold references, by key.
+func uses(f *server) []Use {
+	var out []Use
+	add := func(in, name string, v secrets.Value, optional bool) {
+		if len(v.Refs()) > 0 {
+			out = append(out, Use{in + "." + name, name, v, optional})
+		}
+	}
+	for in, m := range map[string]map[string]secrets.Value{"env": f.Env, "headers": f.Headers, "query": f.Query} {
+		for name, v := range m {
+			add(in, name, v, false)
+		}
+	}
+	for name, u := range f.Secrets {
+		add("secrets", name, u.From, u.Optional)
+	}
+	slices.SortFunc(out, func(a, b Use) int { return strings.Compare(a.Key, b.Key) })
+	return out
+}
+
 // refs are the secrets that an entry names, each once, in a stable order;
 // never nil, since nil would mean all.
-func refs(f *server) []secrets.Ref {
+func refs(used []Use) []secrets.Ref {
 	out := []secrets.Ref{}
-	for _, m := range []map[string]secrets.Value{f.Env, f.Headers} {
-		for _, v := range m {
-			out = append(out, v.Refs()...)
-		}
+	for _, u := range used {
+		out = append(out, u.Value.Refs()...)
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
