@@ -59,9 +59,9 @@ func (f *findings) list() ([]Finding, int64) {
 // baseline is what stands inside the host's interceptors. What it knows
 // outlives a reload.
 type baseline struct {
-	once  sync.Once
+	mu    sync.Mutex
 	guard *guard.Guard
-	err   error
+	of    *guard.Options // what it was made of
 	found findings
 }
 
@@ -77,9 +77,25 @@ func (g *Gateway) complete(o *Options) ([]interceptor.Interceptor, error) {
 		return chain, nil
 	}
 	b := &g.baseline
-	b.once.Do(func() { b.guard, b.err = guard.New(&guard.Options{Report: g.found}) })
-	if b.err != nil {
-		return nil, b.err
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.guard == nil || b.of != o.Guard {
+		var opts guard.Options
+		if o.Guard != nil {
+			opts = *o.Guard
+		}
+		report := opts.Report
+		opts.Report = func(ctx context.Context, r guard.Report) {
+			g.found(ctx, r)
+			if report != nil {
+				report(ctx, r)
+			}
+		}
+		made, err := guard.New(&opts)
+		if err != nil {
+			return nil, err
+		}
+		b.guard, b.of = made, o.Guard
 	}
 	return append(chain, b.guard), nil
 }

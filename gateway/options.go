@@ -7,6 +7,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/interceptor"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
 	"github.com/gatehouse-mcp/gatehouse/secrets"
+	"github.com/gatehouse-mcp/gatehouse/secrets/guard"
 	"github.com/gatehouse-mcp/gatehouse/transport"
 )
 
@@ -34,6 +35,10 @@ type Options struct {
 	// a [guard.Guard] that blocks calls which carry a secret and redacts
 	// secrets in results. A guard among Interceptors replaces that one.
 	WithoutBaseline bool
+
+	// Guard sets up the guard of the baseline; nil: as [guard.New] has it.
+	// What it finds is told to Guard.Report, to Events.Finding and in Status.
+	Guard *guard.Options
 
 	// Authenticator finds out who is calling over HTTP. Without one the
 	// gateway serves loopback only, unless AllowAnonymous is set; all

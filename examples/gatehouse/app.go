@@ -97,7 +97,7 @@ bad configuration.`,
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(a.serveCommand(), a.checkCommand(), a.psCommand(), a.statsCommand(), a.reapCommand(), a.scanCommand(), a.configCommand(), a.versionCommand())
+	root.AddCommand(a.serveCommand(), a.checkCommand(), a.psCommand(), a.statsCommand(), a.reapCommand(), a.secretCommand(), a.scanCommand(), a.configCommand(), a.versionCommand())
 	return root
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/gatehouse-mcp/gatehouse/gateway"
 	"github.com/gatehouse-mcp/gatehouse/gateway/config"
 	"github.com/gatehouse-mcp/gatehouse/runtime/process"
+	"github.com/gatehouse-mcp/gatehouse/secrets"
 )
 
 func (a *app) checkCommand() *cobra.Command {
@@ -137,9 +138,9 @@ func (a *app) problems(ctx context.Context, cfg *config.Config, s *config.Server
 	if s.Problem != "" {
 		out = append(out, s.Problem)
 	}
-	for _, ref := range s.Refs {
-		if _, err := cfg.Options.Secrets.Resolve(ctx, ref); err != nil {
-			out = append(out, err.Error())
+	for _, u := range s.Uses {
+		if _, err := u.Value.Resolve(secrets.WithKey(ctx, u.Name), cfg.Options.Secrets); err != nil && !(u.Optional && errors.Is(err, secrets.ErrNotFound)) {
+			out = append(out, fmt.Sprintf("%s: %v", u.Key, err))
 		}
 	}
 	if s.Kind != config.Command {

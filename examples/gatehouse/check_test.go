@@ -83,7 +83,7 @@ servers:
 	r.want(t, 1,
 		cfg+`:3: servers.a: command: "no-such-program" is not in PATH`,
 		cfg+`:4: servers.b: command: `+filepath.Join(h.dir, "tool"),
-		cfg+`:5: servers.c: the environment variable UNSET_ONE is not set`,
+		cfg+`:5: servers.c: env.A: UNSET_ONE: the environment variable UNSET_ONE is not set`,
 		cfg+`:6: servers.d: cwd: there is no folder `+filepath.Join(h.dir, "missing"),
 		`write it as a list: command: [cat, …]`,
 		"5 servers of "+cfg+" could not start",

@@ -53,7 +53,7 @@ func (a *app) minimum() map[string]string {
 
 // remote makes the launcher of a URL. A proxy is taken from the environment.
 func (a *app) remote(r config.Remote) (runtime.Launcher, error) {
-	o := &remote.Options{Headers: r.Headers}
+	o := &remote.Options{Headers: r.Headers, Query: r.Query}
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"} {
 		if v, _ := a.lookup(name); v != "" {
 			o.Proxy = http.ProxyFromEnvironment

@@ -286,6 +286,9 @@ func summary(t *testing.T, w *world, cfg *config.Config) string {
 			for _, name := range sortedKeys(spec.Env) {
 				fmt.Fprintf(&b, " %s=%q", name, spec.Env[name].Reveal())
 			}
+			for _, u := range spec.Secrets {
+				fmt.Fprintf(&b, " secret %s from %v in env %q, file %q, hosts %+v, like %q, optional %t", u.Name, u.Value, u.Env, u.File, u.Hosts, u.Placeholder, u.Optional)
+			}
 			b.WriteString("\n")
 		}
 	}
@@ -293,6 +296,9 @@ func summary(t *testing.T, w *world, cfg *config.Config) string {
 		fmt.Fprintf(&b, "remote %s", r.URL)
 		for _, name := range sortedKeys(r.Headers) {
 			fmt.Fprintf(&b, " %s: %v", name, r.Headers[name])
+		}
+		for _, name := range sortedKeys(r.Query) {
+			fmt.Fprintf(&b, " ?%s=%v", name, r.Query[name])
 		}
 		b.WriteString("\n")
 	}

@@ -88,12 +88,44 @@
 //
 // # References
 //
-// In the values of env and headers, ${NAME} stands for what the provider of
-// the kind "env" has under NAME, and a whole secret://PROVIDER/PATH#FIELD for
-// what the provider of that name in the section secrets has under PATH#FIELD.
-// ${env:NAME} is read as ${NAME}; $${ is a plain ${. A server can resolve the
-// references of its own entry and no others. Everywhere else, in args too,
-// text stands for itself.
+// In the values of env, headers and query and in secrets.NAME.from, ${NAME}
+// stands for what the provider of the name "default", or else that of the
+// kind "env", has under NAME; ${NAME:-TEXT} is TEXT where it has none;
+// ${secret://PROVIDER/PATH#FIELD}, and the same without the braces as a whole
+// value, for what the provider of that name in the section secrets has under
+// PATH#FIELD. ${env:NAME} is read as ${NAME}; se://PATH, of Docker's catalogs,
+// as secret://se/PATH, or ${NAME} of its last part; $${ is a plain ${. A server
+// can resolve the references of its own entry and no others. Everywhere else,
+// in args too, text stands for itself.
+//
+// # Secrets of a server
+//
+// Its key secrets says in which form a server gets them, best first:
+//
+//	secrets:
+//	  GITHUB_TOKEN: {hosts: [{host: api.github.com}]}          # a placeholder in $GITHUB_TOKEN
+//	  db: {from: "secret://vault/db#password", file: /run/db}  # a file in memory
+//	  LICENSE: {optional: true}                                # the environment
+//
+// With hosts the server never has the value: the proxy of its network puts it
+// into requests to these hosts, in the place that each names (header, basic,
+// query or form), and takes it out of their responses. Both this and file need
+// something that confines the server. A secret that is missing keeps its
+// server from starting, unless it is optional.
+//
+// # The guard
+//
+// Every gateway looks for secrets in the messages that pass it. Without a word
+// it blocks calls and redacts results. Under interceptors, guard sets it up;
+// it stands innermost, wherever in the list it is named:
+//
+//	interceptors:
+//	  - guard:
+//	      calls: report                      # look at what it would do, first
+//	      choices: [{servers: [ci], direction: results, rules: [jwt], action: report}]
+//	      rules: {password: off}
+//	      allow: [{rule: token, path: "$.arguments.page"}]
+//	      files: [rules.toml]
 //
 // # Faults
 //

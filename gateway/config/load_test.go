@@ -150,7 +150,7 @@ f.yaml:6:16: servers.d.command: this program starts no commands
 f.yaml:6:28: servers.d.env.A: this program resolves no ${B}: it has no kind "env" of secrets
 f.yaml:7:19: runtime.driver: this program has no kinds of runtime: remove the section
 f.yaml:8:7: auth: this program has no kinds of auth: remove the section
-f.yaml:9:16: interceptors[0]: this program has no kinds of interceptors: remove the section
+f.yaml:9:16: interceptors[0]: there is no kind "x" of interceptors; this program has guard
 f.yaml:10:11: secrets.x: this program has no kinds of secrets: remove the section`
 	if got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)

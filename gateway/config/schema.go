@@ -49,7 +49,7 @@ func custom(t reflect.Type, k *Kinds) map[string]any {
 	case reflect.TypeFor[chainSection]():
 		items := openChoice()
 		if k != nil {
-			items = choice(k.Interceptors)
+			items = withGuard(choice(k.Interceptors))
 		}
 		return map[string]any{"type": "array", "items": items}
 	case reflect.TypeFor[secretsSection]():
@@ -99,6 +99,20 @@ func choice[T any](m map[string]Factory[T]) map[string]any {
 		map[string]any{"type": "string", "enum": names(m)},
 		map[string]any{"type": "object", "properties": props, "additionalProperties": false, "minProperties": 1, "maxProperties": 1},
 	}}
+}
+
+// withGuard adds the interceptor that every gateway has.
+func withGuard(of map[string]any) map[string]any {
+	guard := []any{
+		map[string]any{"const": guardKind},
+		map[string]any{"type": "object", "required": []string{guardKind}, "additionalProperties": false, "properties": map[string]any{
+			guardKind: strictyaml.Schema(reflect.TypeFor[guardOptions](), nil),
+		}},
+	}
+	if anyOf, ok := of["anyOf"].([]any); ok {
+		guard = append(anyOf, guard...)
+	}
+	return map[string]any{"anyOf": guard}
 }
 
 // options describes the options of a kind.

@@ -31,7 +31,14 @@ func (l *loader) sections(f *file, cfg *Config) {
 	}
 	if n := node(f.Chain); n.Present() {
 		for _, item := range l.items(n) {
-			if kind, opts, ok := l.choice(item, "interceptors", names(l.kinds.Interceptors)); ok {
+			kind, opts, ok := l.choice(item, "interceptors", slices.Sorted(slices.Values(append(names(l.kinds.Interceptors), guardKind))))
+			switch {
+			case !ok:
+			case kind == guardKind && cfg.Options.Guard != nil:
+				l.dec.Fault(item, "the guard stands here twice")
+			case kind == guardKind:
+				cfg.Options.Guard = l.guard(opts)
+			default:
 				if ic, ok := make1(l, "interceptors", kind, opts, l.kinds.Interceptors[kind]); ok {
 					cfg.Options.Interceptors = append(cfg.Options.Interceptors, ic)
 				}
