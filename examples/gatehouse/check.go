@@ -49,6 +49,7 @@ type checked struct {
 	Disabled bool     `json:"disabled,omitempty"`
 	Line     int      `json:"line"`
 	Problems []string `json:"problems,omitempty"`
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 func (a *app) check(ctx context.Context) error {
@@ -81,6 +82,11 @@ func (a *app) check(ctx context.Context) error {
 		}
 		if !s.Disabled {
 			c.Problems = a.problems(ctx, cfg, &s)
+			for _, u := range s.Uses {
+				if weak(ctx, cfg, &u) {
+					c.Warnings = append(c.Warnings, u.Key+": "+weakNote)
+				}
+			}
 		}
 		if len(c.Problems) > 0 {
 			bad++
@@ -118,6 +124,9 @@ func (a *app) showChecked(cfg *config.Config, servers []checked) {
 	for _, c := range servers {
 		for _, p := range c.Problems {
 			fmt.Fprintf(a.err, "%s:%d: servers.%s: %s\n", cfg.Path, c.Line, c.Name, p)
+		}
+		for _, p := range c.Warnings {
+			fmt.Fprintf(a.err, "%s:%d: warning: servers.%s.%s\n", cfg.Path, c.Line, c.Name, p)
 		}
 	}
 	if len(servers) == 0 {

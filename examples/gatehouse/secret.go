@@ -250,6 +250,14 @@ type resolved struct {
 // weakNote says what a weak value costs.
 const weakNote = "it is too short or too plain to be recognised anywhere: messages are searched for it only where it is a whole value under its own name"
 
+// weak reports whether one of the secrets of a value is.
+func weak(ctx context.Context, cfg *config.Config, u *config.Use) bool {
+	return slices.ContainsFunc(u.Value.Refs(), func(ref secrets.Ref) bool {
+		s, err := cfg.Options.Secrets.Resolve(secrets.WithKey(ctx, u.Name), ref)
+		return err == nil && scan.Weak(s.Reveal())
+	})
+}
+
 // checkSecrets resolves what the servers use.
 func (a *app) checkSecrets(ctx context.Context, cfg *config.Config) error {
 	t := a.table("SERVER", "KEY", "VALUE", "STATE")
@@ -261,7 +269,7 @@ func (a *app) checkSecrets(ctx context.Context, cfg *config.Config) error {
 		}
 		for _, u := range s.Uses {
 			r := resolved{Server: s.Name, Key: u.Key, Value: u.Value.String(), State: "ok"}
-			v, err := u.Value.Resolve(secrets.WithKey(ctx, u.Name), cfg.Options.Secrets)
+			_, err := u.Value.Resolve(secrets.WithKey(ctx, u.Name), cfg.Options.Secrets)
 			switch missing := errors.Is(err, secrets.ErrNotFound); {
 			case missing && u.Optional:
 				r.State = "absent"
@@ -271,7 +279,7 @@ func (a *app) checkSecrets(ctx context.Context, cfg *config.Config) error {
 					r.State = "missing"
 				}
 				bad++
-			case scan.Weak(v.Reveal()):
+			case weak(ctx, cfg, &u):
 				r.State, r.Problem = "weak", weakNote
 			}
 			if a.format == "json" {

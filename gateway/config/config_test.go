@@ -35,7 +35,18 @@ type recorder struct {
 var (
 	_ runtime.Runtime = (*recorder)(nil)
 	_ io.Closer       = (*recorder)(nil)
+	_ runtime.Checker = (*recorder)(nil)
 )
+
+// Check refuses what Start would: references that nobody has resolved.
+func (r *recorder) Check(spec runtime.Spec) error {
+	for name, v := range spec.Env {
+		if len(v.Refs()) > 0 {
+			return fmt.Errorf("environment variable %s is not resolved", name)
+		}
+	}
+	return nil
+}
 
 func (r *recorder) Start(_ context.Context, spec runtime.Spec) (runtime.Instance, error) {
 	r.started = append(r.started, spec)

@@ -2,10 +2,12 @@ package config
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/gatehouse-mcp/gatehouse/runtime"
+	"github.com/gatehouse-mcp/gatehouse/secrets"
 )
 
 // limits is the key limits of a server.
@@ -116,7 +118,7 @@ func (s *serverLoader) started(n node, d *Server, rt runtime.Runtime, kind strin
 		d.Confined = c.Chosen()
 	}
 	if c, ok := rt.(runtime.Checker); ok && !s.dec.Faulty(n) {
-		switch err := c.Check(spec); {
+		switch err := c.Check(unresolved(spec)); {
 		case errors.Is(err, runtime.ErrCannotEnforce):
 			d.Problem = strings.ReplaceAll(err.Error(), "\n", "; ")
 		case err != nil:
@@ -125,6 +127,18 @@ func (s *serverLoader) started(n node, d *Server, rt runtime.Runtime, kind strin
 		}
 	}
 	return runtime.Of(rt, spec)
+}
+
+// unresolved is a Spec as a driver will see it, but for the values of its
+// environment that have to be resolved first.
+func unresolved(spec runtime.Spec) runtime.Spec {
+	spec.Env = maps.Clone(spec.Env)
+	for name, v := range spec.Env {
+		if len(v.Refs()) > 0 {
+			spec.Env[name] = secrets.Plain("")
+		}
+	}
+	return spec
 }
 
 // confined makes the launcher of a command that is to be confined.

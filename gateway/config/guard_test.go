@@ -11,7 +11,7 @@ import (
 // TestUses shows what a server gets of its secrets, and what is kept of them.
 func TestUses(t *testing.T) {
 	t.Parallel()
-	w := &world{env: map[string]string{}}
+	w := &world{env: map[string]string{"GITHUB_TOKEN": "of GitHub"}}
 	file := write(t, "gatehouse.yaml", `
 servers:
   a:
@@ -36,6 +36,9 @@ remote https://example.com/mcp ?key=${B_KEY}
 `
 	if got := summary(t, w, cfg); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+	if v, err := cfg.Options.Secrets.Resolve(t.Context(), "GITHUB_TOKEN"); err != nil || v.Reveal() != "of GitHub" {
+		t.Errorf("a secret that is named by its entry alone: %v", err)
 	}
 	var uses []string
 	for _, u := range cfg.Servers[0].Uses {

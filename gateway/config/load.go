@@ -151,6 +151,7 @@ func load(ctx context.Context, path string, k *Kinds, old *drivers) (*Config, er
 	}
 	l.site.State = cfg.State
 	l.basics(&f)
+	l.settleSecrets(&f)
 	l.sections(&f, cfg)
 	l.servers(&f, cfg)
 	l.profiles(&f, cfg)

@@ -29,21 +29,30 @@ type secretHost struct {
 	Paths   []string `doc:"Paths of the requests that may have it, whole or ending with *. Default: all."`
 }
 
-// settleSecrets gives the entries of secrets their defaults.
-func (l *loader) settleSecrets(n node, m map[string]serverSecret) {
-	for _, name := range n.Keys() {
-		u, ok := m[name]
-		if !ok {
-			continue // it has a fault
+// settleSecrets gives the entries of secrets their defaults, which may be
+// references.
+func (l *loader) settleSecrets(f *file) {
+	settle := func(n node, m map[string]serverSecret) {
+		for _, name := range n.Keys() {
+			u, ok := m[name]
+			if !ok {
+				continue // it has a fault
+			}
+			if u.From.IsZero() {
+				u.From = secrets.Template("${" + name + "}")
+				l.values = append(l.values, placed{n.Get(name), u.From})
+			}
+			if u.Env == "" && u.File == "" {
+				u.Env = name
+			}
+			m[name] = u
 		}
-		if u.From.IsZero() {
-			u.From = secrets.Template("${" + name + "}")
-			l.values = append(l.values, placed{n.Get(name), u.From})
-		}
-		if u.Env == "" && u.File == "" {
-			u.Env = name
-		}
-		m[name] = u
+	}
+	for i := range f.Servers {
+		settle(f.Servers[i].At.Get("secrets"), f.Servers[i].Value.Secrets)
+	}
+	for i := range f.Clients {
+		settle(f.Clients[i].At.Get("secrets"), f.Clients[i].Value.Secrets)
 	}
 }
 

@@ -129,7 +129,6 @@ func (s *serverLoader) add(name string, n node, f *server) {
 	if f.Instance == "" {
 		f.Instance = string(gateway.PerSession)
 	}
-	s.settleSecrets(n.Get("secrets"), f.Secrets)
 	used := uses(f)
 	d := Server{Name: name, Prefix: gateway.Prefix(name), Instance: gateway.Scope(f.Instance), Disabled: f.Disabled, Line: n.Line(), Env: f.Env, Refs: refs(used), Uses: used}
 	failed := s.dec.Failed()

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime/debug"
 	"time"
 )
 
@@ -60,7 +61,7 @@ func answer(m *message) (result any, fault string) {
 		return map[string]any{}, ""
 	case "tools/list":
 		var tools []any
-		for _, name := range []string{"pid", "dial", "read"} {
+		for _, name := range []string{"pid", "dial", "read", "env", "stderr", "fail", "crash"} {
 			tools = append(tools, map[string]any{"name": name, "inputSchema": map[string]any{"type": "object"}})
 		}
 		return map[string]any{"tools": tools}, ""
@@ -88,6 +89,16 @@ func call(tool string, args map[string]string) (string, error) {
 	case "read":
 		b, err := os.ReadFile(args["path"])
 		return string(b), err
+	case "env":
+		return os.Getenv(args["name"]), nil
+	case "stderr": // what a careless server prints
+		fmt.Fprintln(os.Stderr, args["text"]+os.Getenv(args["name"]))
+		return "printed", nil
+	case "fail":
+		return "", fmt.Errorf("cannot log in with %s", os.Getenv(args["name"]))
+	case "crash": // with all it knows on standard error, and a core file if it may
+		debug.SetTraceback("crash")
+		panic("crashing with " + os.Getenv(args["name"]))
 	}
 	return "", fmt.Errorf("there is no tool %q", tool)
 }
