@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -92,5 +93,23 @@ func TestBaselineIsReplaced(t *testing.T) {
 		if got := textOf(p.must("tools/call", `{"name":"s__leak","arguments":{"x":"`+leak+`"}}`)); got != leak {
 			t.Errorf("%s: %s", name, got)
 		}
+	}
+}
+
+// TestBaselineKeepsAnswers: answers that a client gives unasked reach a server
+// of its own era, as they do without a guard, unless they hold a secret.
+func TestBaselineKeepsAnswers(t *testing.T) {
+	t.Parallel()
+	s := testserver.New("s", transport.Modern).Tool("see", func(_ context.Context, c *testserver.Call) (string, error) {
+		return testserver.Text(fmt.Sprint(strings.Contains(string(c.Params), "Alice"))), nil
+	})
+	gw := open(t, &gateway.Options{Servers: []gateway.Server{{Name: "s", Launcher: s}}})
+	p := modernClient(t, gw, "{}")
+	const params = `{"name":"s__see","inputResponses":{"user":{"action":"accept","content":{"name":"%s"}}}}`
+	if got := textOf(p.must("tools/call", fmt.Sprintf(params, "Alice"))); got != "true" {
+		t.Errorf("the server has seen the answer: %s", got)
+	}
+	if got := string(p.must("tools/call", fmt.Sprintf(params, "Alice of "+leak))); !strings.Contains(got, `"isError":true`) {
+		t.Errorf("an answer with a secret: %s", got)
 	}
 }

@@ -239,7 +239,9 @@ const maxKeptParams = 4 << 10
 // server's own state, and the answers after they passed the chain.
 func (r *request) openState(ctx context.Context, inst *instance, c *interceptor.Call, params json.RawMessage) (json.RawMessage, error) {
 	if r.f.requestState == nil {
-		if len(r.snap.chain) > 0 { // answers to what nobody asked pass no chain, so they do not pass
+		// Answers to what nobody asked pass no chain, so they do not pass the
+		// host's; the guard has seen them with the request.
+		if r.snap.own {
 			return rawjson.Delete(params, "inputResponses"), nil
 		}
 		return params, nil
