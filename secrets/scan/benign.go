@@ -163,7 +163,8 @@ func notSecretForm(s []byte) bool {
 	case bytes.Contains(s, []byte("://")),
 		bytes.HasPrefix(s, []byte("data:")), bytes.HasPrefix(s, []byte("urn:")), bytes.HasPrefix(s, []byte("sha256")), bytes.HasPrefix(s, []byte("sha1")), bytes.HasPrefix(s, []byte("sha512")), bytes.HasPrefix(s, []byte("md5")),
 		bytes.HasPrefix(s, []byte("ssh-")), bytes.HasPrefix(s, []byte("ecdsa-sha2")), bytes.HasPrefix(s, []byte("AAAAB3Nza")), bytes.HasPrefix(s, []byte("AAAAC3Nza")), bytes.HasPrefix(s, []byte("-----BEGIN")), bytes.HasPrefix(s, []byte("MIIBIjAN")), bytes.HasPrefix(s, []byte("MFkwEwYHKoZI")), bytes.HasPrefix(s, []byte("MCowBQYDK2V")), bytes.HasPrefix(s, []byte("MHYwEAYHKoZI")), bytes.HasPrefix(s, []byte("LS0tLS1CRUdJTiBDRVJU")), bytes.HasPrefix(s, []byte("LS0tLS1CRUdJTiBQVUJM")),
-		bytes.HasPrefix(s, []byte("pk_")), bytes.HasPrefix(s, []byte("pk.")), bytes.HasPrefix(s, []byte("pub_")), bytes.HasPrefix(s, []byte("age1")), bytes.HasPrefix(s, []byte("sb_publishable_")), bytes.HasPrefix(s, []byte("phc_")), bytes.HasPrefix(s, []byte("iVBORw0KGgo")), bytes.HasPrefix(s, []byte("/9j/")), bytes.HasPrefix(s, []byte("R0lGOD")):
+		bytes.HasPrefix(s, []byte("pk_")), bytes.HasPrefix(s, []byte("pk.")), bytes.HasPrefix(s, []byte("pub_")), bytes.HasPrefix(s, []byte("age1")),
+		bytes.HasPrefix(s, []byte("ENC[")), bytes.HasPrefix(s, []byte("$ANSIBLE_VAULT")), len(s) > 200 && bytes.HasPrefix(s, []byte("Ag")) /* encrypted */, bytes.HasPrefix(s, []byte("sb_publishable_")), bytes.HasPrefix(s, []byte("phc_")), bytes.HasPrefix(s, []byte("iVBORw0KGgo")), bytes.HasPrefix(s, []byte("/9j/")), bytes.HasPrefix(s, []byte("R0lGOD")):
 		return true
 	}
 	if i := bytes.IndexByte(s, '('); i > 0 && bytes.IndexByte(s[i:], ')') > 0 && identifier(s[:i]) && wordy(s[:i]) {
@@ -200,6 +201,9 @@ func pathLike(s []byte) bool {
 		}
 	}
 	first, _, _ := bytes.Cut(s[1:], []byte("/"))
+	if c := classesOf(first); c.upper == 0 && c.lower > 0 && c.digit < 2 && len(first) <= 24 && bytes.Count(s, []byte("/")) > 2 {
+		return true // /v1/orders/…
+	}
 	return len(s) < 20 || wordy(first) || len(first) <= 4 && wordy(s)
 }
 
@@ -251,6 +255,7 @@ func isAddress(s []byte) bool {
 // ordered says whether s runs through the alphabet or the digits, or repeats
 // a short piece of itself.
 func ordered(s []byte) bool {
+	s = s[:min(len(s), 128)]
 	if len(s) < 6 {
 		return false
 	}
@@ -284,7 +289,7 @@ func wordy(s []byte) bool {
 	if len(s) > 256 {
 		return false
 	}
-	alnum, digits, inWords := 0, 0, 0
+	alnum, digits, inWords, pieces := 0, 0, 0, 0
 	for i := 0; i < len(s); {
 		if !isLetter(s[i]) {
 			if isDigit(s[i]) {
@@ -308,10 +313,14 @@ func wordy(s []byte) bool {
 			}
 		}
 		alnum += j - i
+		pieces++
 		if spoken(s[i:j]) {
 			inWords += j - i
 		}
 		i = j
+	}
+	if pieces >= 5 && alnum < pieces*3 {
+		return false // words are longer
 	}
 	if digits == 0 {
 		return alnum > 0 && inWords*5 >= alnum*3

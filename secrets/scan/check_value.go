@@ -146,10 +146,10 @@ func passwordLike(s []byte) bool {
 	case marks > 0 && c.digit == 0:
 		return len(s) >= 8 && !wordy(s) || len(s) >= 8 && c.upper > 0 && c.lower > 0 && isLetter(s[0]) && !bytes.ContainsAny(s, "()[]{}<>=")
 	case c.mark > 0: // words joined by - _ . and the like
-		if c.digit == 0 && passphrase(s) {
+		if passphrase(s) {
 			return true
 		}
-		return c.digit > 0 && !wordy(s) || c.digit >= 2 && c.upper > 0 && c.lower > 0
+		return !wordy(s) && (c.digit > 0 || c.upper > 0 && c.lower > 0 && len(s) >= 12) || c.digit >= 2 && c.upper > 0 && c.lower > 0
 	}
 	return !wordy(s) && len(s) >= 8
 }
@@ -164,8 +164,12 @@ func numberedName(s []byte, c classes) bool {
 	return c.upper >= 2 && c.lower > 0 && tail == c.digit && tail <= 2 && wordy(s)
 }
 
-// passphrase accepts four or more words joined by hyphens.
+// passphrase accepts four or more words joined by hyphens, with or without a
+// number at the end.
 func passphrase(s []byte) bool {
+	if i := bytes.LastIndexByte(s, '-'); i > 0 && len(s)-i <= 5 && digits(s[i+1:]) {
+		s = s[:i]
+	}
 	n := 1
 	word := 0
 	for _, b := range s {
@@ -302,7 +306,10 @@ func urlUserinfo(s []byte) bool {
 // urlToken accepts a token that stands where a URL has its user.
 func urlToken(s []byte) bool {
 	_, rest, _ := bytes.Cut(s, []byte("://"))
-	user, _, ok := bytes.Cut(rest, []byte("@"))
+	user, host, ok := bytes.Cut(rest, []byte("@"))
+	if len(user) == 32 && bytes.Contains(host, []byte("sentry")) {
+		return false // a DSN, which is public
+	}
 	return ok && token(user)
 }
 

@@ -165,10 +165,10 @@ func (w *worker) runs(d int, part span) {
 // It returns where the run ends: lines of equal length belong together.
 func (w *worker) run(d int, s span, limit int) int {
 	text := w.levels[d].text
-	seen, all := uint8(0), uint8(0xff)
-	for _, b := range text[s.start:s.end] {
-		seen |= runClass[b]
-		all &= runClass[b]
+	seen, all := classesIn(text[s.start:s.end])
+	if text[s.start] == '0' && s.end-s.start > 2 && text[s.start+1]|0x20 == 'x' {
+		s.start += 2
+		seen, all = classesIn(text[s.start:s.end])
 	}
 	size := s.end - s.start
 	if all&hexDigit != 0 && size%2 == 0 && size >= 2*12 {
@@ -194,6 +194,16 @@ func (w *worker) run(d int, s span, limit int) int {
 	}
 	w.base64(d, lines)
 	return lines.end
+}
+
+// classesIn are the classes that some, and that all bytes of a run have.
+func classesIn(run []byte) (some, all uint8) {
+	all = 0xff
+	for _, b := range run {
+		some |= runClass[b]
+		all &= runClass[b]
+	}
+	return some, all
 }
 
 // wrapped finds the end of lines of one length that go on from the first.
@@ -392,8 +402,12 @@ func (w *worker) percents(d int, part span) {
 			end++
 		}
 		n := w.open(d, percent, start, end, 1)
+		form := !bytes.Contains(text[start:end], []byte("%20"))
 		for j := start; j < end; j++ {
 			b := text[j]
+			if b == '+' && form {
+				b = ' '
+			}
 			if b == '%' && isPercent(text[j:end]) {
 				b = byte(unhex[text[j+1]]<<4 | unhex[text[j+2]])
 				j += 2

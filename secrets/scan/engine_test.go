@@ -108,6 +108,9 @@ func TestRedactKeepsTheRest(t *testing.T) {
 		t.Errorf("got %s\nwant %s", got, want)
 	}
 	s.Learn(secrets.NewSecret("4815162342"))
+	if got := string(s.Redact([]byte("4815162342"), s.Scan(nil, []byte("4815162342")))); got != `"[redacted:known-secret]"` {
+		t.Errorf("a number alone has become %s", got)
+	}
 	doc = `{"pin":4815162342,"list":[-1,4815162342]}`
 	want = `{"pin":"[redacted:known-secret]","list":[-1,"[redacted:known-secret]"]}`
 	if got := string(s.Redact([]byte(doc), s.Scan(nil, []byte(doc)))); got != want {

@@ -392,13 +392,14 @@ func (w *worker) sibling(d, start, op int) {
 // nameBeside finds name = "X" in a part of text, and returns the end of X.
 func nameBeside(text []byte, from, to int) int {
 	for _, k := range siblingKeys {
-		for at := from; ; {
-			i := bytes.Index(text[at:to], k)
+		for until := to; ; {
+			i := bytes.LastIndex(text[from:until], k)
 			if i < 0 {
 				break
 			}
-			i += at
-			at = i + len(k)
+			i += from
+			until = i
+			at := i + len(k)
 			if i > 0 && isNameByte(text[i-1]) {
 				continue
 			}

@@ -43,6 +43,9 @@ const (
 // tokenAhead wants a token behind the words.
 func tokenAhead(text []byte, at, after int, reach span) span {
 	to := min(reach.end, after+proseReach)
+	if at > 0 && (text[at-1] == '-' || text[at-1] == '_') {
+		return span{} // a part of a name
+	}
 	if at >= 7 && bytes.EqualFold(text[at-7:at-1], []byte("public")) {
 		return span{}
 	}
