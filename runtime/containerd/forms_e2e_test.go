@@ -54,7 +54,8 @@ func TestImageForms(t *testing.T) {
 		"only":    "oci:" + testimage.Layout(t, img, "v2"),
 		"archive": "docker-archive:" + testimage.Archive(t, img, "example.com/probe:v1"),
 	}
-	for name, image := range forms {
+	for _, name := range []string{"digest", "tag", "layout", "only", "archive"} {
+		image := forms[name]
 		for range 2 {
 			initialize(t, start(t, r, runtime.Spec{Name: "probe", Image: image}))
 		}
