@@ -39,19 +39,26 @@ func growAndGrow(state string) error {
 		if err != nil {
 			return err
 		}
-		f, err := os.Create(in(v, keptFile))
-		if err != nil {
-			return err
-		}
-		if _, err := f.WriteString("data"); err != nil {
-			return err
-		}
-		if err := errors.Join(f.Sync(), f.Close(), v.Close()); err != nil {
+		if err := errors.Join(keep(v), v.Close()); err != nil {
 			return err
 		}
 		fmt.Println(size) // it is there for good
 	}
 	return nil
+}
+
+// keep writes what is to be kept. A file that is there already stays whole when
+// this process is killed here.
+func keep(v *Sized) error {
+	f, err := os.Create(in(v, keptFile+".new"))
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString("data")
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), in(v, keptFile))
 }
 
 // clean fails unless the file system of a volume that nobody uses is whole.
