@@ -40,6 +40,7 @@ func TestGVisor(t *testing.T) {
 	suite(t, "gvisor", func(c *runtimetest.Config) {
 		c.Alive = nil // its processes are not those of the host
 		c.Runtime = metered{c.Runtime}
+		c.UserKernel = true
 	})
 }
 
