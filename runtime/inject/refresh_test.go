@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,9 +19,9 @@ import (
 func TestRefresh(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := &vault{values: map[string]string{"A": "one", "B": "other", "C": "bound-to-a-host"}}
-		asked := 0
+		var asked atomic.Int64
 		lease := secrets.ProviderFunc(func(ctx context.Context, r secrets.Ref) (secrets.Secret, error) {
-			asked++
+			asked.Add(1)
 			s, err := v.Resolve(ctx, r)
 			return s.Until(time.Now().Add(10 * time.Second)), err
 		})
@@ -70,8 +71,8 @@ func TestRefresh(t *testing.T) {
 			wrote = nil
 		}
 		step(5*time.Minute, "")
-		if asked < 30 || asked > 32 {
-			t.Errorf("asked %d times for a lease of ten seconds", asked)
+		if n := asked.Load(); n < 30 || n > 32 {
+			t.Errorf("asked %d times for a lease of ten seconds", n)
 		}
 		v.set("B", "rotated")
 		v.set("C", "rotated-too")
@@ -85,6 +86,8 @@ func TestRefresh(t *testing.T) {
 		step(11*time.Second, "/a <three>")
 		failing(nil)
 		step(11*time.Second, "/a <three>")
+		cancel()
+		<-done
 		all := strings.Join(told, "\n")
 		for _, want := range []string{"a/athe file stays as it was: secret a is missing", "a/athe file stays as it was: no room"} {
 			if !strings.Contains(all, want) {
@@ -94,7 +97,5 @@ func TestRefresh(t *testing.T) {
 		if strings.Contains(all, "three") {
 			t.Errorf("told: %s", all)
 		}
-		cancel()
-		<-done
 	})
 }
