@@ -2,6 +2,7 @@ package strictyaml
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -25,6 +26,12 @@ const (
 	maxNodes = 1 << 20 // visited, each use of an alias counted
 )
 
+// Limits bounds a document; zero fields have the defaults above.
+type Limits struct {
+	Size  int // bytes
+	Nodes int // visited, each use of an alias counted
+}
+
 // Node is one value of a document, with its place. As the type of a field it
 // keeps the value for a later [Decoder.Decode]. The zero Node is absent.
 type Node struct {
@@ -35,12 +42,16 @@ type Node struct {
 
 // Parse reads one document. An empty one gives an empty mapping. The error is
 // a [*Fault].
-func Parse(file string, data []byte) (Node, error) {
+func Parse(file string, data []byte) (Node, error) { return ParseWithin(file, data, Limits{}) }
+
+// ParseWithin is Parse with other bounds.
+func ParseWithin(file string, data []byte, within Limits) (Node, error) {
+	within = Limits{Size: cmp.Or(within.Size, MaxSize), Nodes: cmp.Or(within.Nodes, maxNodes)}
 	fail := func(line, col int, format string, args ...any) (Node, error) {
 		return Node{}, &Fault{File: file, Line: line, Column: col, Message: fmt.Sprintf(format, args...)}
 	}
-	if len(data) > MaxSize {
-		return fail(0, 0, "the file has more than %d MiB", MaxSize>>20)
+	if len(data) > within.Size {
+		return fail(0, 0, "the file has more than %d MiB", within.Size>>20)
 	}
 	if !utf8.Valid(data) {
 		return fail(0, 0, "the file is not UTF-8")
@@ -71,8 +82,11 @@ func Parse(file string, data []byte) (Node, error) {
 			root = c
 		}
 	}
-	visits := 0
-	if msg := measure(root, 0, &visits); msg != "" {
+	left := within.Nodes
+	if msg := measure(root, 0, &left); msg != "" {
+		if left < 0 {
+			msg = fmt.Sprintf("the document has more than %d values once its aliases are expanded", within.Nodes)
+		}
 		return fail(root.Line, root.Column, "%s", msg)
 	}
 	return Node{y: root, file: file}, nil
@@ -80,16 +94,16 @@ func Parse(file string, data []byte) (Node, error) {
 
 // measure walks the document with its aliases expanded, so that whoever comes
 // after need not fear its size or a cycle.
-func measure(y *yaml.Node, depth int, visits *int) string {
+func measure(y *yaml.Node, depth int, left *int) string {
 	if depth > 2*maxDepth {
 		return "the document is nested too deeply, or an alias stands inside what it names"
 	}
-	if *visits++; *visits > maxNodes {
-		return fmt.Sprintf("the document has more than %d values once its aliases are expanded", maxNodes)
+	if *left--; *left < 0 {
+		return "too many values"
 	}
 	y = deref(y)
 	for _, c := range y.Content {
-		if msg := measure(c, depth+1, visits); msg != "" {
+		if msg := measure(c, depth+1, left); msg != "" {
 			return msg
 		}
 	}
