@@ -41,7 +41,7 @@
 //	    command: [mcp-server-tidy]
 //	    confine: true               # in the sandbox; all that follows works for it too
 //	  query:
-//	    image: docker.io/mcp/query@sha256:…   # or oci:PATH, docker-archive:PATH, containerd:REF
+//	    image: docker.io/mcp/query@sha256:…   # or oci:PATH@DIGEST, docker-archive:PATH, containerd:REF
 //	    limits: {cpus: 0.5, memory: 512MiB, pids: 64, tmp: 16MiB, files: 512}
 //	    network: {allow: ["api.example.com:443", "*.example.org:443"]}   # none is the default
 //	    mounts:

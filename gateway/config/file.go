@@ -67,7 +67,7 @@ type server struct {
 	Headers map[string]secrets.Value `doc:"HTTP headers for the remote server; ${NAME} stands for a secret."`
 	Query   map[string]secrets.Value `doc:"Parameters for the URL of the remote server, which nothing shows; ${NAME} stands for a secret."`
 
-	Image string `doc:"Container image: a reference with a digest, oci:PATH, docker-archive:PATH or containerd:REF."`
+	Image string `doc:"Container image: a reference with a digest, oci:PATH[:TAG][@DIGEST], docker-archive:PATH or containerd:REF."`
 
 	Confine *bool `doc:"Run the command in the sandbox. Default: false, unless runtime.confine says all."`
 	confinement

@@ -238,7 +238,7 @@ func mustTarget(t testing.TB, image string) imagespec.Descriptor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	target, err := layoutTarget(ref.path, ref.tag)
+	target, err := layoutTarget(ref.layout)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -119,7 +119,8 @@
 //     once in the life of a Runtime. Layers that a manifest places outside of
 //     the registry are refused, and so is a registry with TLS that leads to a
 //     host without.
-//   - oci:PATH[:TAG], an OCI layout folder. What is there now counts.
+//   - oci:PATH[:TAG][@DIGEST], an OCI layout folder. Without a digest what is
+//     there now counts.
 //   - docker-archive:PATH, a tarball with one image, as `docker save` writes it.
 //   - containerd:NAME, already in containerd's namespace.
 //

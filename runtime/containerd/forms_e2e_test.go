@@ -47,19 +47,21 @@ func TestImageForms(t *testing.T) {
 		return n
 	}
 	digest := reg.Push(t, img, "probe")
+	layout := testimage.Layout(t, img, "v1")
 	forms := map[string]string{
 		"digest":  digest,
 		"tag":     reg.Host + "/probe:latest",
-		"layout":  "oci:" + testimage.Layout(t, img, "v1") + ":v1",
+		"layout":  "oci:" + layout + ":v1",
+		"pinned":  "oci:" + layout + digest[strings.LastIndexByte(digest, '@'):],
 		"only":    "oci:" + testimage.Layout(t, img, "v2"),
 		"archive": "docker-archive:" + testimage.Archive(t, img, "example.com/probe:v1"),
 	}
-	for _, name := range []string{"digest", "tag", "layout", "only", "archive"} {
+	for _, name := range []string{"digest", "tag", "layout", "pinned", "only", "archive"} {
 		image := forms[name]
 		for range 2 {
 			initialize(t, start(t, r, runtime.Spec{Name: "probe", Image: image}))
 		}
-		if n := ended(image); n != 1 && name != "only" { // which has the content of the other
+		if n := ended(image); n != 1 && name != "only" && name != "pinned" { // which have the content of the other
 			t.Errorf("%s: %d pulls", name, n)
 		}
 	}
@@ -69,13 +71,14 @@ func TestImageForms(t *testing.T) {
 	}
 
 	for image, want := range map[string]string{
-		reg.Host + "/probe@sha256:" + strings.Repeat("00", 32): "not found",
-		reg.Host + "/nothing:latest":                           "not found",
-		"127.0.0.1:1/probe:latest":                             "127.0.0.1:1",
-		"oci:/nonexistent":                                     "no OCI layout",
-		forms["layout"] + "x":                                  `no image with the tag "v1x"; it has v1`,
-		"docker-archive:/nonexistent.tar":                      "no such file",
-		"containerd:example.com/none:v1":                       "namespace gatehouse",
+		reg.Host + "/probe@sha256:" + strings.Repeat("00", 32):  "not found",
+		reg.Host + "/nothing:latest":                            "not found",
+		"127.0.0.1:1/probe:latest":                              "127.0.0.1:1",
+		"oci:" + layout + "@sha256:" + strings.Repeat("00", 32): "the layout has nothing with the digest",
+		"oci:/nonexistent":                                      "no OCI layout",
+		forms["layout"] + "x":                                   `no image with the tag "v1x"; it has v1`,
+		"docker-archive:/nonexistent.tar":                       "no such file",
+		"containerd:example.com/none:v1":                        "namespace gatehouse",
 	} {
 		_, err := r.Start(bounded(t), runtime.Spec{Name: "probe", Image: image})
 		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "image "+image) {

@@ -102,7 +102,7 @@ func (r *Runtime) forgetImage(img *image) {
 func (r *Runtime) identify(ctx context.Context, ref reference) (key string, target imagespec.Descriptor, err error) {
 	switch ref.source {
 	case fromLayout:
-		target, err = layoutTarget(ref.path, ref.tag)
+		target, err = layoutTarget(ref.layout)
 		return localName("oci", target), target, err
 	case fromArchive:
 		target, err = archiveTarget(ref.path)
@@ -155,7 +155,7 @@ func (r *Runtime) fetch(ctx context.Context, ref reference, target imagespec.Des
 		case fromRegistry:
 			img, err = r.pull(ctx, ref.name, r.registry(ref), p)
 		case fromLayout:
-			img, err = r.pull(ctx, name, layout{ref.path, name, target}, p)
+			img, err = r.pull(ctx, name, layout{ref.layout.Path, name, target}, p)
 		case fromArchive:
 			img, err = r.load(ctx, ref.path, name, target)
 		default:

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/layoutref"
 )
 
 // origin is where an image comes from.
@@ -14,7 +16,7 @@ type origin int
 
 const (
 	fromRegistry origin = iota // REPOSITORY[:TAG][@DIGEST]
-	fromLayout                 // oci:PATH[:TAG], an OCI layout folder
+	fromLayout                 // oci:PATH[:TAG][@DIGEST], an OCI layout folder
 	fromArchive                // docker-archive:PATH, what `docker save` writes
 	inContainerd               // containerd:REF, in containerd already
 )
@@ -23,9 +25,9 @@ const (
 type reference struct {
 	source origin
 	name   string // of a registry or of containerd: the full name
-	path   string // of a layout or archive
-	tag    string // in a layout; empty: there is only one image
-	digest string // empty: a tag says which
+	layout layoutref.Ref
+	path   string // of an archive
+	digest string // in a registry; empty: a tag says which
 	repo   name.Repository
 }
 
@@ -36,24 +38,20 @@ func parseReference(image string) (reference, error) {
 		scheme = ""
 	}
 	switch scheme {
-	case "oci", "docker-archive":
-		r := reference{source: fromArchive, path: rest}
-		if scheme == "oci" {
-			r.source = fromLayout
-			if i := strings.LastIndexByte(rest, ':'); i > strings.LastIndexByte(rest, '/') {
-				r.path, r.tag = rest[:i], rest[i+1:]
-				if r.tag == "" {
-					return reference{}, fmt.Errorf("image %q: the tag is empty", image)
-				}
-			}
+	case "oci":
+		at, err := layoutref.Parse(image)
+		if err != nil {
+			return reference{}, fmt.Errorf("image %q: %w", image, err)
 		}
-		if r.path == "" || strings.ContainsRune(r.path, 0) {
+		return reference{source: fromLayout, layout: at}, nil
+	case "docker-archive":
+		if rest == "" || strings.ContainsRune(rest, 0) {
 			return reference{}, fmt.Errorf("image %q: no path is given", image)
 		}
-		if !filepath.IsAbs(r.path) {
+		if !filepath.IsAbs(rest) {
 			return reference{}, fmt.Errorf("image %q: the path is not absolute", image)
 		}
-		return r, nil
+		return reference{source: fromArchive, path: rest}, nil
 	case "containerd":
 		if rest == "" {
 			return reference{}, fmt.Errorf("image %q: no name is given", image)

@@ -3,6 +3,8 @@ package containerd
 import (
 	"strings"
 	"testing"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/layoutref"
 )
 
 func TestParseReference(t *testing.T) {
@@ -16,9 +18,10 @@ func TestParseReference(t *testing.T) {
 		"ghcr.io/a/b:v1@" + digest:            {source: fromRegistry, name: "ghcr.io/a/b@" + digest, digest: digest},
 		"127.0.0.1:5000/probe:v1":             {source: fromRegistry, name: "127.0.0.1:5000/probe:v1"},
 		"localhost:5000/probe":                {source: fromRegistry, name: "localhost:5000/probe:latest"},
-		"oci:/srv/images/probe":               {source: fromLayout, path: "/srv/images/probe"},
-		"oci:/srv/images/probe:v1":            {source: fromLayout, path: "/srv/images/probe", tag: "v1"},
-		"oci:/srv/a:b/probe":                  {source: fromLayout, path: "/srv/a:b/probe"},
+		"oci:/srv/images/probe":               {source: fromLayout, layout: layoutref.Ref{Path: "/srv/images/probe"}},
+		"oci:/srv/images/probe:v1":            {source: fromLayout, layout: layoutref.Ref{Path: "/srv/images/probe", Tag: "v1"}},
+		"oci:/srv/images/probe@" + digest:     {source: fromLayout, layout: layoutref.Ref{Path: "/srv/images/probe", Digest: digest}},
+		"oci:/srv/a:b/probe":                  {source: fromLayout, layout: layoutref.Ref{Path: "/srv/a:b/probe"}},
 		"docker-archive:/srv/probe:1.tar":     {source: fromArchive, path: "/srv/probe:1.tar"},
 		"containerd:docker.io/library/a:tag":  {source: inContainerd, name: "docker.io/library/a:tag"},
 		"containerd:gatehouse.local/x@sha256": {source: inContainerd, name: "gatehouse.local/x@sha256"},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,6 +21,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	godigest "github.com/opencontainers/go-digest"
 	imagespec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/gatehouse-mcp/gatehouse/internal/layoutref"
 )
 
 // maxIndex bounds the index of a layout and of an archive.
@@ -76,21 +79,16 @@ func openRegular(path string) (*os.File, error) {
 	return os.Open(path)
 }
 
-// layoutTarget finds the image of a layout folder that has a tag, or the only
-// one when there is no tag.
-func layoutTarget(path, tag string) (imagespec.Descriptor, error) {
-	f, err := openRegular(filepath.Join(path, imagespec.ImageIndexFile))
-	if err != nil {
-		return imagespec.Descriptor{}, fmt.Errorf("it is no OCI layout folder: %w", err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxIndex))
+// maxIndexes is how deep the indexes of a layout may lie in each other.
+const maxIndexes = 4
+
+// layoutTarget finds the image of a layout folder that a reference names, or the
+// only one when it names none. What lies in the indexes of an image has a name only
+// by its digest.
+func layoutTarget(at layoutref.Ref) (imagespec.Descriptor, error) {
+	index, err := layoutIndex(filepath.Join(at.Path, imagespec.ImageIndexFile))
 	if err != nil {
 		return imagespec.Descriptor{}, err
-	}
-	var index imagespec.Index
-	if err := json.Unmarshal(b, &index); err != nil {
-		return imagespec.Descriptor{}, fmt.Errorf("reading index.json of the layout: %w", err)
 	}
 	var found []imagespec.Descriptor
 	var tags []string
@@ -99,22 +97,81 @@ func layoutTarget(path, tag string) (imagespec.Descriptor, error) {
 		if t != "" {
 			tags = append(tags, t)
 		}
-		if tag == "" || t == tag || d.Annotations[images.AnnotationImageName] == tag {
+		if at.Tag == "" || t == at.Tag || d.Annotations[images.AnnotationImageName] == at.Tag {
 			found = append(found, d)
 		}
 	}
-	switch {
-	case len(found) == 1:
+	if at.Tag != "" && len(found) == 0 {
+		return imagespec.Descriptor{}, fmt.Errorf("the layout has no image with the tag %q; it has %s", at.Tag, list(tags))
+	}
+	if at.Digest != "" {
+		d, err := layoutDigest(at.Path, found, godigest.Digest(at.Digest), maxIndexes)
+		if err == nil && d.Digest == "" {
+			what := "the layout"
+			if at.Tag != "" {
+				what = fmt.Sprintf("what the layout has with the tag %q, %s,", at.Tag, found[0].Digest)
+			}
+			err = fmt.Errorf("%s has nothing with the digest %s", what, at.Digest)
+		}
+		return d, err
+	}
+	switch len(found) {
+	case 1:
 		d := found[0]
 		d.Annotations = nil
 		return d, d.Digest.Validate()
-	case tag != "" && len(found) == 0:
-		return imagespec.Descriptor{}, fmt.Errorf("the layout has no image with the tag %q; it has %s", tag, list(tags))
-	case len(found) == 0:
+	case 0:
 		return imagespec.Descriptor{}, errors.New("the layout has no image")
 	default:
-		return imagespec.Descriptor{}, fmt.Errorf("the layout has %d images; name one by its tag: %s", len(found), list(tags))
+		return imagespec.Descriptor{}, fmt.Errorf("the layout has %d images; name one by its tag (%s) or its digest", len(found), list(tags))
 	}
+}
+
+// layoutDigest finds a digest among descriptors, and in the indexes that they are
+// of. Without it the descriptor is empty.
+func layoutDigest(path string, all []imagespec.Descriptor, want godigest.Digest, deeper int) (imagespec.Descriptor, error) {
+	for _, d := range all {
+		if d.Digest == want {
+			d.Annotations = nil
+			return d, nil
+		}
+	}
+	for _, d := range all {
+		if !images.IsIndexType(d.MediaType) || deeper == 0 {
+			continue
+		}
+		if err := d.Digest.Validate(); err != nil {
+			return imagespec.Descriptor{}, err
+		}
+		index, err := layoutIndex(filepath.Join(path, imagespec.ImageBlobsDir, d.Digest.Algorithm().String(), d.Digest.Encoded()))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // of another platform, and not copied
+		}
+		if err != nil {
+			return imagespec.Descriptor{}, err
+		}
+		if found, err := layoutDigest(path, index.Manifests, want, deeper-1); err != nil || found.Digest != "" {
+			return found, err
+		}
+	}
+	return imagespec.Descriptor{}, nil
+}
+
+// layoutIndex reads an index of a layout.
+func layoutIndex(name string) (index imagespec.Index, err error) {
+	f, err := openRegular(name)
+	if err != nil {
+		return index, fmt.Errorf("it is no OCI layout folder: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxIndex))
+	if err != nil {
+		return index, err
+	}
+	if err := json.Unmarshal(b, &index); err != nil {
+		return index, fmt.Errorf("reading %s of the layout: %w", filepath.Base(name), err)
+	}
+	return index, nil
 }
 
 func list(s []string) string {

@@ -10,9 +10,11 @@ import (
 	"strings"
 	"testing"
 
+	godigest "github.com/opencontainers/go-digest"
 	imagespec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/layoutref"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
 	"github.com/gatehouse-mcp/gatehouse/secrets"
 )
@@ -250,24 +252,52 @@ func TestLayoutTarget(t *testing.T) {
 		}
 	}
 	write(`{"manifests":[` + d("v1", "1") + `,` + d("v2", "2") + `]}`)
-	if got, err := layoutTarget(dir, "v2"); err != nil || got.Digest.Encoded()[0] != '2' || got.Annotations != nil {
+	if got, err := layoutTarget(layoutref.Ref{Path: dir, Tag: "v2"}); err != nil || got.Digest.Encoded()[0] != '2' || got.Annotations != nil {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	for tag, want := range map[string]string{"": "2 images; name one by its tag: v1, v2", "v3": "it has v1, v2"} {
-		if _, err := layoutTarget(dir, tag); err == nil || !strings.Contains(err.Error(), want) {
+	for tag, want := range map[string]string{"": "2 images; name one by its tag (v1, v2) or its digest", "v3": "it has v1, v2"} {
+		if _, err := layoutTarget(layoutref.Ref{Path: dir, Tag: tag}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("tag %q: %v", tag, err)
 		}
 	}
+	sum := func(digit string) string { return "sha256:" + strings.Repeat(digit, 64) }
+	nested := `{"manifests":[` + d("", "5") + `]}`
+	blob := godigest.FromString(nested)
+	if err := os.MkdirAll(filepath.Join(dir, "blobs/sha256"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "blobs/sha256", blob.Encoded()), []byte(nested), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	index := func(digest string) string {
+		return `{"mediaType":"application/vnd.oci.image.index.v1+json","size":1,"digest":"` + digest + `"}`
+	}
+	write(`{"manifests":[` + d("v1", "1") + `,` + d("v2", "2") + `,` + index(sum("3")) + `,` + index(blob.String()) + `]}`)
+	for _, at := range []layoutref.Ref{{Digest: sum("2")}, {Tag: "v2", Digest: sum("2")}, {Digest: sum("5")}, {Digest: blob.String()}} {
+		at.Path = dir
+		if got, err := layoutTarget(at); err != nil || got.Digest.String() != at.Digest || got.Annotations != nil {
+			t.Errorf("%s: %+v, %v", at, got, err)
+		}
+	}
+	for at, want := range map[layoutref.Ref]string{
+		{Path: dir, Digest: sum("4")}:            "the layout has nothing with the digest " + sum("4"),
+		{Path: dir, Tag: "v1", Digest: sum("2")}: `what the layout has with the tag "v1", ` + sum("1") + `, has nothing with the digest ` + sum("2"),
+		{Path: dir, Tag: "v3", Digest: sum("2")}: `no image with the tag "v3"`,
+	} {
+		if got, err := layoutTarget(at); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %+v, %v; want %q", at, got, err, want)
+		}
+	}
 	write(`{"manifests":[{"digest":"sha256:../../../etc/passwd"}]}`)
-	if got, err := layoutTarget(dir, ""); err == nil {
+	if got, err := layoutTarget(layoutref.Ref{Path: dir}); err == nil {
 		t.Errorf("a digest that is a path: %+v", got)
 	}
 	write(`{"manifests":[]}`)
-	if _, err := layoutTarget(dir, ""); err == nil {
+	if _, err := layoutTarget(layoutref.Ref{Path: dir}); err == nil {
 		t.Error("an empty layout has an image")
 	}
 	write(`{`)
-	if _, err := layoutTarget(dir, ""); err == nil {
+	if _, err := layoutTarget(layoutref.Ref{Path: dir}); err == nil {
 		t.Error("a broken layout has an image")
 	}
 }

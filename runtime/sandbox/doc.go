@@ -43,7 +43,7 @@
 //
 // # Images
 //
-// Spec.Image may be the OCI layout of a folder, oci:PATH[:TAG], whose content
+// Spec.Image may be the OCI layout of a folder, oci:PATH[:TAG][@DIGEST], whose content
 // is checked against its digests and unpacked once, into the folder images of
 // the state folder. The server sees its files, read-only, in the place of the
 // system's; /proc, /dev, /tmp and the files of /etc for hosts and name servers

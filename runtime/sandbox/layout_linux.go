@@ -4,14 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	goruntime "runtime"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 
+	"github.com/gatehouse-mcp/gatehouse/internal/layoutref"
 	"github.com/gatehouse-mcp/gatehouse/runtime"
 )
 
@@ -22,24 +25,18 @@ const (
 	maxIndexes  = 4
 )
 
-// place is a parsed Spec.Image: oci:PATH[:TAG].
-type place struct{ path, tag string }
+// tagAnnotation has the tag of an entry of an index.
+const tagAnnotation = "org.opencontainers.image.ref.name"
 
-func parsePlace(image string) (place, error) {
-	p, ok := strings.CutPrefix(image, "oci:")
-	if !ok {
-		return place{}, fmt.Errorf("sandbox: image %q %w: only the OCI layout of a folder can be unpacked here, oci:PATH[:TAG]; use a runtime for containers", image, runtime.ErrCannotEnforce)
+func parsePlace(image string) (layoutref.Ref, error) {
+	if !strings.HasPrefix(image, layoutref.Scheme) {
+		return layoutref.Ref{}, fmt.Errorf("sandbox: image %q %w: only the OCI layout of a folder can be unpacked here, oci:PATH[:TAG][@DIGEST]; use a runtime for containers", image, runtime.ErrCannotEnforce)
 	}
-	r := place{path: p}
-	if n := strings.LastIndexByte(p, ':'); n > strings.LastIndexByte(p, '/') {
-		if r.path, r.tag = p[:n], p[n+1:]; r.tag == "" {
-			return place{}, fmt.Errorf("sandbox: image %q: the tag is empty", image)
-		}
+	at, err := layoutref.Parse(image)
+	if err != nil {
+		return layoutref.Ref{}, fmt.Errorf("sandbox: image %q: %w", image, err)
 	}
-	if !filepath.IsAbs(r.path) || strings.ContainsRune(image, 0) {
-		return place{}, fmt.Errorf("sandbox: image %q: the path is not absolute", image)
-	}
-	return r, nil
+	return at, nil
 }
 
 // content is an image in a layout, its metadata checked against the digests.
@@ -51,16 +48,16 @@ type content struct {
 }
 
 // openLayout finds the image of a place for this machine.
-func openLayout(at place) (*content, error) {
-	if err := regular(filepath.Join(at.path, "index.json")); err != nil {
+func openLayout(at layoutref.Ref) (*content, error) {
+	if err := regular(filepath.Join(at.Path, "index.json")); err != nil {
 		return nil, err
 	}
-	p, err := layout.FromPath(at.path)
+	p, err := layout.FromPath(at.Path)
 	if err != nil {
 		return nil, err
 	}
 	c := &content{path: p}
-	index, err := layout.ImageIndexFromPath(at.path)
+	index, err := layout.ImageIndexFromPath(at.Path)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +65,12 @@ func openLayout(at place) (*content, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := choose(m, at.tag)
+	var found v1.Descriptor
+	if at.Digest == "" {
+		found, err = choose(m, at.Tag)
+	} else {
+		index, found, err = c.pinned(index, m, at)
+	}
 	for depth := 0; err == nil && found.MediaType.IsIndex(); depth++ {
 		if depth == maxIndexes {
 			return nil, errors.New("its indexes lie too deep in each other")
@@ -112,6 +114,57 @@ func openLayout(at place) (*content, error) {
 	return c, nil
 }
 
+// pinned finds what a layout has with a digest, and the index that it is in.
+func (c *content) pinned(index v1.ImageIndex, m *v1.IndexManifest, at layoutref.Ref) (v1.ImageIndex, v1.Descriptor, error) {
+	all, what := m.Manifests, "it"
+	if at.Tag != "" {
+		all = slices.DeleteFunc(slices.Clone(all), func(d v1.Descriptor) bool { return d.Annotations[tagAnnotation] != at.Tag })
+		if len(all) == 0 {
+			return nil, v1.Descriptor{}, fmt.Errorf("it has no image of the tag %s", at.Tag)
+		}
+		what = fmt.Sprintf("what it has of the tag %s, %s,", at.Tag, all[0].Digest)
+	}
+	in, found, err := c.within(index, all, at.Digest, maxIndexes)
+	if err == nil && in == nil {
+		err = fmt.Errorf("%s has nothing with the digest %s", what, at.Digest)
+	}
+	return in, found, err
+}
+
+// within finds a digest among the entries of an index, and in the indexes that
+// they are of. Without it the index is nil.
+func (c *content) within(index v1.ImageIndex, all []v1.Descriptor, digest string, deeper int) (v1.ImageIndex, v1.Descriptor, error) {
+	for _, d := range all {
+		if d.Digest.String() == digest {
+			return index, d, nil
+		}
+	}
+	for _, d := range all {
+		if !d.MediaType.IsIndex() || deeper == 0 {
+			continue
+		}
+		raw, err := c.blob(d.Digest)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // of another platform, and not copied
+		}
+		if err != nil {
+			return nil, v1.Descriptor{}, err
+		}
+		m, err := v1.ParseIndexManifest(strings.NewReader(string(raw)))
+		if err != nil {
+			return nil, v1.Descriptor{}, err
+		}
+		next, err := index.ImageIndex(d.Digest)
+		if err != nil {
+			return nil, v1.Descriptor{}, err
+		}
+		if in, found, err := c.within(next, m.Manifests, digest, deeper-1); err != nil || in != nil {
+			return in, found, err
+		}
+	}
+	return nil, v1.Descriptor{}, nil
+}
+
 // regular refuses what is no regular file: a pipe or a device could keep its
 // reader for ever.
 func regular(p string) error {
@@ -131,7 +184,7 @@ func (c *content) regular(h v1.Hash) error {
 func choose(m *v1.IndexManifest, tag string) (v1.Descriptor, error) {
 	var fit []v1.Descriptor
 	for _, d := range m.Manifests {
-		if !d.MediaType.IsImage() && !d.MediaType.IsIndex() || tag != "" && d.Annotations["org.opencontainers.image.ref.name"] != tag {
+		if !d.MediaType.IsImage() && !d.MediaType.IsIndex() || tag != "" && d.Annotations[tagAnnotation] != tag {
 			continue
 		}
 		if p := d.Platform; p != nil && p.OS != "" && (p.OS != "linux" || p.Architecture != goruntime.GOARCH) {
@@ -143,7 +196,7 @@ func choose(m *v1.IndexManifest, tag string) (v1.Descriptor, error) {
 	case len(fit) == 1:
 		return fit[0], nil
 	case len(fit) > 1 && tag == "":
-		return v1.Descriptor{}, fmt.Errorf("it has %d images; say which by a tag, oci:PATH:TAG", len(fit))
+		return v1.Descriptor{}, fmt.Errorf("it has %d images; say which by a tag, oci:PATH:TAG, or a digest, oci:PATH@DIGEST", len(fit))
 	case len(fit) > 1:
 		return v1.Descriptor{}, fmt.Errorf("it has %d images of the tag %s", len(fit), tag)
 	case tag != "":

@@ -163,22 +163,6 @@ func TestUnpackedFilesGiveNoRights(t *testing.T) {
 	}
 }
 
-func TestParsePlace(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]place{
-		"oci:/srv/image": {"/srv/image", ""}, "oci:/srv/image:v1": {"/srv/image", "v1"}, "oci:/a:b/c": {"/a:b/c", ""},
-	} {
-		if got, err := parsePlace(text); err != nil || got != want {
-			t.Errorf("%s: %v, %v", text, got, err)
-		}
-	}
-	for _, text := range []string{"", "oci:", "oci:relative", "oci:/a:", "docker.io/x", "containerd:x", "docker-archive:/x"} {
-		if got, err := parsePlace(text); err == nil {
-			t.Errorf("%s: %v", text, got)
-		}
-	}
-}
-
 func TestMadeFilesOfAnImage(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
